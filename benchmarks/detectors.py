@@ -31,8 +31,8 @@ from mien.detect.mien import MienDetector
 from mien.detect.plausibility import implausible
 from mien.errors import ModelError
 from mien.evaluation.detection import (
-    Detections,
-    Matches,
+    DetectionMatches,
+    PhotoDetections,
     average_precision,
     false_boxes_per_photo,
     landmark_error,
@@ -48,7 +48,7 @@ LEAST_SCORE = 0.1
 PORTRAITS = "london"
 """The subset whose points were set by hand: landmarks are measured on it, recall is not."""
 
-Detect = Callable[[NDArray[np.uint8]], Detections]
+Detect = Callable[[NDArray[np.uint8]], PhotoDetections]
 
 
 def mien_detector(models: Path, name: str, confidence: float | None) -> Detect:
@@ -57,9 +57,9 @@ def mien_detector(models: Path, name: str, confidence: float | None) -> Detect:
     for attribute, file in (("_network", name), ("_landmarks", "landmarks.onnx")):
         setattr(detector, attribute, open_session((models / file).read_bytes(), threads=1, name=file))
 
-    def detect(rgb: NDArray[np.uint8]) -> Detections:
+    def detect(rgb: NDArray[np.uint8]) -> PhotoDetections:
         faces = detector.detect(rgb)
-        return Detections(faces.boxes, faces.scores, faces.landmarks)
+        return PhotoDetections(faces.boxes, faces.scores, faces.landmarks)
 
     return detect
 
@@ -67,9 +67,9 @@ def mien_detector(models: Path, name: str, confidence: float | None) -> Detect:
 def other_detector(name: str, min_face: int | None) -> Detect:
     detector = make_detector(DetectionOptions(name, min_face), threads=1)
 
-    def detect(rgb: NDArray[np.uint8]) -> Detections:
+    def detect(rgb: NDArray[np.uint8]) -> PhotoDetections:
         faces = detector.detect(rgb)
-        return Detections(faces.boxes, faces.scores, faces.landmarks)
+        return PhotoDetections(faces.boxes, faces.scores, faces.landmarks)
 
     return detect
 
@@ -88,7 +88,7 @@ EVERY_SCORE: dict[str, Callable[[Path], Detect]] = {
 """The same detectors with lower scores as well, for average precision and curves."""
 
 
-def search(detect: Detect, photos: DetectionPhotos) -> tuple[list[Detections], float]:
+def search(detect: Detect, photos: DetectionPhotos) -> tuple[list[PhotoDetections], float]:
     """What is found in every photo, and seconds of processor time."""
     found, seconds = [], 0.0
     for i in range(len(photos)):
@@ -115,7 +115,7 @@ def number(value: float) -> float | None:
     return round(value, 4) if np.isfinite(value) else None
 
 
-def curve(matches: Matches, points: int = 60) -> list[list[float | None]]:
+def curve(matches: DetectionMatches, points: int = 60) -> list[list[float | None]]:
     """Rows of (threshold, false boxes per photo without faces, precision, recall of all, recall from 32 pixels)."""
     precision, _, scores = precision_recall(matches)
     picked = np.unique(np.linspace(0, len(scores) - 1, points).round().astype(int))

@@ -68,10 +68,12 @@ def picture(out: Path) -> None:
         frame = load_image(path)
         crop = align_faces(frame.rgb, analyzer.analyze(frame), model.size, "gray", model.frame, "mtcnn")[:1]
         p = model.probabilities(model.input(crop), head)[0]
-        row = [draw.Tile(draw.enlarge_face(crop[0], SIDE), (f"{head.labels[p.argmax()]} {p.max():.0%}",))]
+        row = [draw.CaptionedPicture(draw.enlarge_face(crop[0], SIDE), (f"{head.labels[p.argmax()]} {p.max():.0%}",))]
         for name in METHODS:
             values = attribution_maps(model, head, crop, np.array([p.argmax()]), name)[0]
-            row.append(draw.Tile(draw.overlay_map(crop[0], values, signed=is_signed(name), side=SIDE), (name,)))
+            row.append(
+                draw.CaptionedPicture(draw.overlay_map(crop[0], values, signed=is_signed(name), side=SIDE), (name,))
+            )
         rows.append(row)
     draw.save_png(draw.tile_grid(rows), out)
 

@@ -21,7 +21,7 @@ from public_portraits import PORTRAITS
 from mien import Analyzer
 from mien.export import export
 from mien.networks.catalog import get_network
-from mien.published.reproduction.rows import ROWS
+from mien.published.reproduction.published_results import ROWS
 from mien.training import run_folder as files
 from mien.training.curves import read_epochs
 

@@ -90,9 +90,9 @@ def test_generated_pages_are_current() -> None:
 
 def test_every_result_below_its_published_figure_is_explained() -> None:
     from mien.published.reproduction.deviations import DEVIATIONS
+    from mien.published.reproduction.published_results import ROWS
     from mien.published.reproduction.report_page import is_below_published
     from mien.published.reproduction.results import read_results
-    from mien.published.reproduction.rows import ROWS
 
     assert set(DEVIATIONS) <= set(ROWS)
     lower = [

@@ -23,12 +23,17 @@ ABOVE_ALL = {"mien"}
 HISTORY = {"changelog.md", "CHANGELOG.md"}
 
 
-def layered() -> set[str]:
-    """What the layer contracts name."""
+def contract(name: str, key: str) -> set[str]:
+    """The modules under a key of a contract."""
     contracts = configparser.ConfigParser()
     contracts.read(ROOT / ".importlinter")
-    texts = [contracts[name]["layers"] for name in contracts.sections() if contracts[name].get("type") == "layers"]
-    return {name.strip() for text in texts for line in text.splitlines() for name in line.split("|") if name.strip()}
+    text = contracts[f"importlinter:contract:{name}"][key]
+    return {one.strip() for line in text.splitlines() for one in line.split("|") if one.strip()}
+
+
+def layered() -> set[str]:
+    """What the layer contracts name."""
+    return contract("layers", "layers") | contract("training", "layers")
 
 
 def test_every_module_stands_in_a_layer() -> None:
@@ -52,6 +57,16 @@ def _code(module: str) -> list[str]:
 
 def test_layers_name_modules_that_exist() -> None:
     assert not [layer for layer in layered() if layer not in MODULES]
+
+
+def test_no_module_of_inference_may_load_a_training_package() -> None:
+    # the command line and the list of licences are about both
+    inference = contract("layers", "layers") - {"mien.cli", "mien.provenance"}
+    assert contract("inference-without-torch", "source_modules") == inference
+    training = {".".join(layer.split(".")[:2]) for layer in contract("training", "layers")}
+    training -= contract("layers", "layers")
+    assert training | {"torch"} <= contract("inference-without-torch", "forbidden_modules")
+    assert "mien.published" in training
 
 
 def known(name: str) -> bool:

@@ -70,8 +70,8 @@ from mien.models.priors import PRIORS
 from mien.notice.texts import page_script
 from mien.predict.model_set import ModelSet
 from mien.published.reproduction import report_page as reproduction
+from mien.published.reproduction.published_results import ROWS
 from mien.published.reproduction.results import read_result
-from mien.published.reproduction.rows import ROWS
 from mien.recipes.catalog import RECIPES
 from mien.results.json_schema import results_schema
 from mien.text import percent
@@ -566,7 +566,7 @@ def pages() -> dict[Path, str]:
     out[DOCS / "reproduction.md"] = reproduction.reproduction_page(results)
     for name, picture in reproduction.learning_curve_images(results).items():
         out[DOCS / "images" / "reproduction" / name] = picture
-    out[DOCS.parent / "src" / "mien" / "recipes" / "measured.json"] = measured_recipes(cards)
+    out[DOCS.parent / "src" / "mien" / "recipes" / "measurements.json"] = measured_recipes(cards)
     readme = README.read_text(encoding="utf-8")
     parts = {"scores": scores_table(cards), "comparison": comparison_table(DOCS / "results")}
     for name, text in parts.items():

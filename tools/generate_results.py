@@ -9,7 +9,7 @@ from typing import Any
 from markdown_tables import table
 
 from mien.models.card import Head
-from mien.results.columns import Column, Wild
+from mien.results.columns import AnyKey, Column
 from mien.results.face_columns import face_columns
 from mien.results.track_columns import EPISODE_COLUMNS, track_columns
 
@@ -65,7 +65,7 @@ def _rows(columns: Sequence[Column[Any]], root: str) -> Iterator[list[str]]:
 
 def _label_group(place: int, column: Column[Any]) -> tuple[Any, ...]:
     """The same for columns that differ in their label alone."""
-    return column.path[:-1] if column.path and isinstance(column.path[-1], Wild) else (place,)
+    return column.path[:-1] if column.path and isinstance(column.path[-1], AnyKey) else (place,)
 
 
 def _path(column: Column[Any], root: str, *, one_label: bool) -> str:

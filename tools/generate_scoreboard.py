@@ -10,7 +10,7 @@ from markdown_tables import drawn, table
 from mien.datasets.ferplus import SCORING_RULES
 from mien.evaluation.tables import confusion_table
 from mien.models.priors import DEFAULT, PRIORS
-from mien.published.reproduction.rows import BOTH, ROWS, SOURCES
+from mien.published.reproduction.published_results import BOTH, ROWS, SOURCES
 from mien.text import NONE, percent
 
 FERPLUS, FER2013 = "ferplus", "fer2013"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mien.evaluation.tables import Table, as_text
+from mien.evaluation.tables import FigureTable, as_text
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -12,7 +12,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
-def drawn(*tables: Table, first: str | None = None, notes: bool = True) -> list[str]:
+def drawn(*tables: FigureTable, first: str | None = None, notes: bool = True) -> list[str]:
     """Tables of an evaluation, which share their columns, as one.
 
     Args:

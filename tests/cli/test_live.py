@@ -30,7 +30,7 @@ from helpers.commands import runner
 from mien.cli import cli
 from mien.cli.error_output import ErrorOutput
 from mien.cli.live import _print_coverage
-from mien.cli.window import Window
+from mien.cli.window import FrameWindow
 from mien.media.frame import Frame
 from mien.media.source import SourceInfo
 from mien.results.faces import Faces
@@ -124,7 +124,7 @@ def test_q_in_the_window_ends_it(camera: str, monkeypatch: pytest.MonkeyPatch) -
         def close(self) -> None:
             shown.append(-1.0)
 
-    monkeypatch.setattr(Window, "open", classmethod(lambda cls, name: Fake()))
+    monkeypatch.setattr(FrameWindow, "open", classmethod(lambda cls, name: Fake()))
     result = runner().invoke(cli, ["live", camera], catch_exceptions=False)
     assert result.exit_code == 0
     assert result.stdout == ""
@@ -160,7 +160,7 @@ def test_q_ends_a_camera_that_gives_no_picture(monkeypatch: pytest.MonkeyPatch) 
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(Window, "open", classmethod(lambda cls, name: Fake()))
+    monkeypatch.setattr(FrameWindow, "open", classmethod(lambda cls, name: Fake()))
     monkeypatch.setattr("mien.media.open.open_source", lambda *args, **options: Stalled())
     start = time.monotonic()
     result = runner().invoke(cli, ["live", "0"], catch_exceptions=False)
@@ -173,15 +173,15 @@ def test_there_is_no_window_without_a_display_or_without_tk(monkeypatch: pytest.
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     if sys.platform.startswith("linux"):
-        assert Window.open("x") is None
+        assert FrameWindow.open("x") is None
     monkeypatch.setenv("DISPLAY", ":987")  # nothing is there
-    assert Window.open("x") is None
+    assert FrameWindow.open("x") is None
     monkeypatch.setitem(sys.modules, "tkinter", None)
-    assert Window.open("x") is None
+    assert FrameWindow.open("x") is None
 
 
 class FakeTk:
-    """What `Window` uses of a Tk root, a label and a picture."""
+    """What `FrameWindow` uses of a Tk root, a label and a picture."""
 
     screen = 200, 160
 
@@ -235,7 +235,7 @@ def test_q_escape_and_the_close_button_end_the_window(monkeypatch: pytest.Monkey
     monkeypatch.setattr("tkinter.Label", FakeTk)
     monkeypatch.setattr(ImageTk, "PhotoImage", Photo)
     root = FakeTk()
-    window = Window("camera 0", root)
+    window = FrameWindow("camera 0", root)
     frame = VideoFrame(Frame(FACE(0), "x", 0, 0.0), replace(Faces.empty((192, 144)), tracks=np.zeros(0, np.int64)))
     assert [window.show(frame), window.show(frame), window.is_closed()] == [False] * 3
     # no larger than nine tenths of the screen

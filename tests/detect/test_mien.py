@@ -8,10 +8,10 @@ import pytest
 
 from helpers.pictures import astronaut, hopper, noise, small_turned
 from mien.detect import single_shot
-from mien.detect.arguments import smallest_face
+from mien.detect.argument_checks import smallest_face
 from mien.detect.mien import MienDetector, scale_for
 from mien.detect.plausibility import implausible
-from mien.detect.single_shot import STRIDES, Candidates, confirm, detect, detect_near
+from mien.detect.single_shot import STRIDES, CandidateBoxes, confirm, detect, detect_near
 from mien.errors import InputError
 from mien.geometry import iou, resize
 
@@ -80,7 +80,7 @@ def test_a_face_in_doubt_counts_with_both_its_scores() -> None:
         return forward
 
     boxes = np.array([[100, 100, 140, 140], [10, 10, 40, 40], [60, 10, 90, 40], [0, 0, 9, 9]], np.float32)
-    found = Candidates(boxes, np.array([0.9, 0.64, 0.5, 0.1], np.float32), np.zeros((4, 5, 2), np.float32))
+    found = CandidateBoxes(boxes, np.array([0.9, 0.64, 0.5, 0.1], np.float32), np.zeros((4, 5, 2), np.float32))
     sure = confirm(network(np.log(0.81 / 0.19)), [noise(200, 200)], [found], (0.3, 0.8))[0]
     np.testing.assert_allclose(sure.scores, [0.9, np.sqrt(0.64 * 0.81), np.sqrt(0.5 * 0.81), 0.1], atol=1e-4)
     nothing = confirm(network(-4.0), [noise(200, 200)], [found], (0.3, 0.8))[0]
@@ -95,7 +95,7 @@ def test_faces_in_doubt_of_several_pictures_are_one_run() -> None:
         runs.append(images.shape)
         return [np.full((len(images), 15, images.shape[1] // s, images.shape[2] // s), -9, np.float32) for s in STRIDES]
 
-    one = Candidates(np.array([[5, 5, 30, 30]], np.float32), np.array([0.5], np.float32), np.zeros((1, 5, 2)))
+    one = CandidateBoxes(np.array([[5, 5, 30, 30]], np.float32), np.array([0.5], np.float32), np.zeros((1, 5, 2)))
     confirm(forward, [noise(60, 80)] * 3, [one] * 3, (0.3, 0.8))
     assert runs == [(3, 96, 96, 3), (9, 64, 64, 3)], "upright, and the middles turned by quarters"
     confirm(forward, [noise(60, 80)] * 3, [one] * 3, (0.6, 0.8))
@@ -116,7 +116,7 @@ def test_a_face_in_doubt_that_is_clearer_turned_has_box_and_landmarks_of_that_tu
             outputs[1][0, 0, 3, 3], outputs[1][0, 1:5, 3, 3] = 0, np.log(14 / 16)
         return outputs
 
-    found = Candidates(np.array([[80, 80, 120, 120]], np.float32), np.array([0.5], np.float32), np.zeros((1, 5, 2)))
+    found = CandidateBoxes(np.array([[80, 80, 120, 120]], np.float32), np.array([0.5], np.float32), np.zeros((1, 5, 2)))
     face = confirm(forward, [noise(200, 200)], [found], (0.3, 0.8))[0]
     # the crop has 96 pixels for 136; its middle of 64 pixels lies around (100, 100)
     scale = 136 / 96
@@ -129,7 +129,7 @@ def test_a_face_in_doubt_that_is_clearer_turned_has_box_and_landmarks_of_that_tu
     np.testing.assert_allclose(face.boxes[0], np.concatenate([middle - scale * half, middle + scale * half]), atol=0.75)
     np.testing.assert_allclose(face.landmarks[0, 0], 100 + scale * eye, atol=0.75)
     assert face.scores[0] == pytest.approx(np.sqrt(0.5 / (1 + np.exp(-2.2))), abs=1e-4)
-    unlike = Candidates(found.boxes + 60, found.scores, found.landmarks)
+    unlike = CandidateBoxes(found.boxes + 60, found.scores, found.landmarks)
     assert confirm(forward, [noise(300, 300)], [unlike], (0.3, 0.5))[0].scores == pytest.approx([0.5]), "not in doubt"
 
 

@@ -29,7 +29,7 @@ from mien.draw.encoder import TICKS, check_complete
 from mien.draw.frame_size import even_size, fit_frame
 from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.overlay import VideoOverlay, draw_video_frame
-from mien.draw.panel import Detail
+from mien.draw.panel import PanelDetail
 from mien.errors import InputError, MienError, OutputError
 from mien.geometry import iou
 from mien.results.video import VideoFrame
@@ -136,7 +136,7 @@ def test_labels_do_not_jump() -> None:
         assert (a[2] - a[0], a[3] - a[1]) == (b[2] - b[0], b[3] - b[1])
         assert before[track].side == after[track].side
         assert max(abs(p - q) for p, q in zip(a, b, strict=True)) <= 3
-    assert {place_panels[1].detail for place_panels in places} == {Detail.FULL}
+    assert {place_panels[1].detail for place_panels in places} == {PanelDetail.FULL}
 
 
 def test_boxes_that_tremble_leave_the_label_still() -> None:
@@ -183,17 +183,17 @@ def test_a_label_moves_when_it_would_cover_a_face() -> None:
 def test_a_label_shows_more_when_there_is_room_again() -> None:
     boxes = np.array([[40, 40, 60, 60]], np.float32)
 
-    def extent(k: int, detail: Detail, em: int) -> tuple[int, int]:
-        return (30, 40) if detail is Detail.FULL else (10, 8)
+    def extent(k: int, detail: PanelDetail, em: int) -> tuple[int, int]:
+        return (30, 40) if detail is PanelDetail.FULL else (10, 8)
 
-    held: list[PanelPlacement | None] = [PanelPlacement(Detail.NAME, 11, (40, 30, 50, 38))]
+    held: list[PanelPlacement | None] = [PanelPlacement(PanelDetail.NAME, 11, (40, 30, 50, 38))]
     for _ in range(60):
         held = list(place_panels(boxes, (200, 200), extent, 2, held))
     assert held[0] is not None
-    assert held[0].detail is Detail.FULL
-    first = place_panels(boxes, (200, 200), extent, 2, [PanelPlacement(Detail.NAME, 11, (40, 30, 50, 38))])[0]
+    assert held[0].detail is PanelDetail.FULL
+    first = place_panels(boxes, (200, 200), extent, 2, [PanelPlacement(PanelDetail.NAME, 11, (40, 30, 50, 38))])[0]
     assert first is not None
-    assert first.detail is Detail.NAME
+    assert first.detail is PanelDetail.NAME
 
 
 def test_a_cut_and_faces_that_left_are_forgotten() -> None:

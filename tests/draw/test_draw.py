@@ -15,7 +15,7 @@ from helpers.faces import predictions
 from mien.draw.boxes import draw_faces, place_labels
 from mien.draw.label_layout import text_size
 from mien.draw.palette import COLOURS, PLAIN, colour_of
-from mien.draw.panel import Detail, Panel, panel_percent, plain_text
+from mien.draw.panel import FacePanel, PanelDetail, panel_percent, plain_text
 from mien.draw.rounded_rectangles import blend, rounded_rectangle, stroke
 from mien.errors import ImageError, InputError, MissingFileError
 from mien.geometry import clip_boxes, iou
@@ -67,7 +67,7 @@ def test_labels_stay_inside_at_every_corner(size: tuple[int, int], share: float)
         (place,) = place_labels(faces)
         assert place is not None
         # what is drawn is exactly as large as what was placed
-        panel = replace(Panel.of(faces[0], place.detail, place.em), number=1)
+        panel = replace(FacePanel.of(faces[0], place.detail, place.em), number=1)
         assert panel.render().shape[1::-1] == (
             place.rect[2] - place.rect[0],
             place.rect[3] - place.rect[1],
@@ -82,7 +82,7 @@ def test_panels_show_the_numbers_that_faces_have_in_tables() -> None:
     assert numbers == [1, 2, 3]
     for face, number, placement in zip(faces, numbers, place_labels(faces), strict=True):
         assert placement is not None
-        panel = replace(Panel.of(face, placement.detail, placement.em), number=number)
+        panel = replace(FacePanel.of(face, placement.detail, placement.em), number=number)
         alone = canvas((640, 480))
         blend(alone, panel.render(), placement.rect[:2])
         x1, y1, x2, y2 = placement.rect
@@ -135,7 +135,7 @@ def test_huge_picture_has_large_text() -> None:
     assert_inside(faces)
     (place,) = place_labels(faces)
     assert place is not None
-    assert place.detail is Detail.FULL
+    assert place.detail is PanelDetail.FULL
     assert place.em >= 60
     assert (drawn != 127).any()
 
@@ -144,7 +144,7 @@ def test_the_face_is_left_free_where_there_is_room() -> None:
     for box in corner_boxes(800, 600, 150):
         faces = classified([box], (800, 600))
         assert iou(rects(faces), faces.boxes).max() == 0
-        assert place_labels(faces)[0].detail is Detail.FULL  # type: ignore[union-attr]
+        assert place_labels(faces)[0].detail is PanelDetail.FULL  # type: ignore[union-attr]
 
 
 def test_labels_keep_off_one_another_and_off_other_faces() -> None:
@@ -223,7 +223,7 @@ def test_only_the_box_and_the_label_are_touched() -> None:
 def test_faces_without_emotions_show_their_score() -> None:
     size = (400, 300)
     faces = Faces.detected(np.array([[150, 100, 220, 190]]), np.array([0.934]), None, size)
-    panel = Panel.of(faces[0], Detail.FULL, 12)
+    panel = FacePanel.of(faces[0], PanelDetail.FULL, 12)
     assert (panel.title, panel.bars, panel.others, panel.colour) == (("face", "93 %"), (), (), PLAIN)
     assert (draw_faces(faces, canvas(size)) != 127).any()
 
@@ -232,7 +232,7 @@ def test_uncertain_faces_and_long_foreign_labels() -> None:
     faces = classified([[150, 100, 220, 190]], (400, 300))
     shares = np.full((1, 8), 0.125, np.float32)
     even = faces.with_predictions(predictions(emotions=shares))
-    assert Panel.of(even[0], Detail.FULL, 12).title[1] == "12 %"
+    assert FacePanel.of(even[0], PanelDetail.FULL, 12).title[1] == "12 %"
     names = ("überraschend lange Bezeichnung", "厌恶", *FERPLUS.names[2:])
     foreign = faces.with_predictions(predictions(emotions=shares, emotion_labels=names))
     assert_inside(foreign)

@@ -7,8 +7,8 @@ import pytest
 
 from mien.errors import InputError
 from mien.evaluation.detection import (
-    Detections,
     GroundTruth,
+    PhotoDetections,
     average_precision,
     false_boxes_per_photo,
     landmark_error,
@@ -28,10 +28,10 @@ def truth(*boxes: list[float], ignored: list[list[float]] | None = None) -> Grou
     )
 
 
-def found(*rows: tuple[list[float], float], shift: float = 0.0) -> Detections:
+def found(*rows: tuple[list[float], float], shift: float = 0.0) -> PhotoDetections:
     boxes = np.array([box for box, _ in rows], np.float64).reshape(-1, 4)
     points = np.repeat(POINTS[None], len(boxes), axis=0) + np.array([shift, 0])
-    return Detections(boxes, np.array([score for _, score in rows]), points)
+    return PhotoDetections(boxes, np.array([score for _, score in rows]), points)
 
 
 A, B, FAR = [0.0, 0, 20, 20], [40.0, 0, 80, 40], [200.0, 200, 230, 230]
@@ -95,7 +95,7 @@ def test_landmarks_are_measured_in_eye_distances() -> None:
 
 def test_a_detector_without_landmarks_has_no_landmark_error() -> None:
     boxes = found((A, 0.9))
-    assert np.isnan(landmark_error(match_detections([truth(A)], [Detections(boxes.boxes, boxes.scores)]), 0.0))
+    assert np.isnan(landmark_error(match_detections([truth(A)], [PhotoDetections(boxes.boxes, boxes.scores)]), 0.0))
 
 
 def test_no_photos_at_all_give_no_numbers() -> None:

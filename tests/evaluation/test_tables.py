@@ -16,9 +16,9 @@ from mien.evaluation.figures import BY_KEY, FIGURES, OF_RESULTS, reported
 from mien.evaluation.metrics import Scores
 from mien.evaluation.predictions import HeadPredictions, full_protocol, is_subset, miss_rates, subset_name
 from mien.evaluation.tables import (
-    Cell,
-    Row,
-    Table,
+    FigureTable,
+    TableCell,
+    TableRow,
     as_text,
     calibration_table,
     class_table,
@@ -55,7 +55,7 @@ SCORES: dict[str, Any] = {
 }
 
 
-def texts(table: Table) -> list[list[str]]:
+def texts(table: FigureTable) -> list[list[str]]:
     return [[as_text(cell, "{}*".format) for cell in row.cells] for row in table.rows]
 
 
@@ -161,10 +161,13 @@ def test_detection_in_one_line() -> None:
 
 
 def test_console_and_page_show_the_same_cells(capsys: pytest.CaptureFixture[str]) -> None:
-    table = Table(
+    table = FigureTable(
         "t",
         ("a", "b"),
-        (Row((Cell("[x]<"), Cell("1.0", "+2.1", "+1 to +3", marked=True))), Row((Cell("y"), Cell("–")), True)),
+        (
+            TableRow((TableCell("[x]<"), TableCell("1.0", "+2.1", "+1 to +3", marked=True))),
+            TableRow((TableCell("y"), TableCell("–")), True),
+        ),
     )
     print_table(table)
     console = capsys.readouterr().out
@@ -189,5 +192,5 @@ def test_names_of_subsets() -> None:
 
 
 def test_a_cell_without_its_figure() -> None:
-    assert figure_cell({}, BY_KEY["accuracy"]) == Cell("–")
-    assert figure_cell({"accuracy": None, "intervals": {"accuracy": (0, 1)}}, BY_KEY["accuracy"]) == Cell("–")
+    assert figure_cell({}, BY_KEY["accuracy"]) == TableCell("–")
+    assert figure_cell({"accuracy": None, "intervals": {"accuracy": (0, 1)}}, BY_KEY["accuracy"]) == TableCell("–")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mien.published.reproduction.published_results import ReproductionRow
 from mien.published.reproduction.results import RowResult
-from mien.published.reproduction.rows import ReproductionRow
 
 
 def scored(accuracy: float) -> dict[str, object]:

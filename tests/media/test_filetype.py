@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mien.media.filetype import (
-    Diagnosis,
+    FileDiagnosis,
     diagnose_unreadable_image,
     diagnose_unreadable_video,
     is_heif_header,
@@ -55,5 +55,5 @@ def test_the_advice_is_for_what_was_wanted(head: bytes, image: str, video: str |
 
 def test_text_is_not_what_was_wanted() -> None:
     advice = "check what was saved under this name"
-    assert diagnose_unreadable_image(b"hello") == Diagnosis("holds text, not a picture", advice)
-    assert diagnose_unreadable_video(b"hello") == Diagnosis("holds text, not a video", advice)
+    assert diagnose_unreadable_image(b"hello") == FileDiagnosis("holds text, not a picture", advice)
+    assert diagnose_unreadable_video(b"hello") == FileDiagnosis("holds text, not a video", advice)

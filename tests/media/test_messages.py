@@ -8,13 +8,13 @@ import os
 import pytest
 
 from mien.errors import ImageTooLargeError, InputError, MienError, MissingExtraError
-from mien.media.messages import Channel, error_from_dict, error_to_dict
+from mien.media.messages import PipeChannel, error_from_dict, error_to_dict
 
 
 def test_messages_arrive_as_they_were_sent() -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", 0) as here, os.fdopen(writer, "wb", 0) as there:
-        channel = Channel(here, there)
+        channel = PipeChannel(here, there)
         channel.send({"path": "a\udcff"}, b"12345")
         channel.send({"n": [1, None]})
         assert channel.receive_head() == ({"path": "a\udcff"}, 5)
@@ -37,7 +37,7 @@ def test_messages_arrive_as_they_were_sent() -> None:
 )
 def test_damage_ends_the_connection(data: bytes) -> None:
     with pytest.raises(EOFError):
-        Channel(io.BytesIO(data), io.BytesIO()).receive_head()
+        PipeChannel(io.BytesIO(data), io.BytesIO()).receive_head()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mien.detect.single_shot import STRIDES, Candidates, concatenate, decode, detect, pad_picture, suppress
+from mien.detect.single_shot import STRIDES, CandidateBoxes, concatenate, decode, detect, pad_picture, suppress
 from mien.errors import InputError
 from mien.networks.detector import CHANNELS, DetectorShape, FaceDetector
 from mien.training.detection.losses import decode_boxes, decode_points
@@ -74,12 +74,12 @@ def test_a_threshold_outside_its_range_is_refused(threshold: float) -> None:
         decode(outputs_for((32, 32), []), threshold)
 
 
-def random_candidates(n: int, seed: int) -> Candidates:
+def random_candidates(n: int, seed: int) -> CandidateBoxes:
     rng = np.random.default_rng(seed)
     corners = rng.uniform(0, 60, (n, 2))
     boxes = np.concatenate([corners, corners + rng.uniform(10, 40, (n, 2))], axis=1).astype(np.float32)
     scores = np.sort(rng.uniform(0.1, 1, n).astype(np.float32))[::-1].copy()
-    return Candidates(boxes, scores, rng.uniform(0, 100, (n, 5, 2)).astype(np.float32))
+    return CandidateBoxes(boxes, scores, rng.uniform(0, 100, (n, 5, 2)).astype(np.float32))
 
 
 def greedy(boxes: np.ndarray, overlap: float) -> list[int]:

@@ -19,8 +19,8 @@ from mien.errors import InputError
 from mien.media.frame import Frame
 from mien.models.card import Head
 from mien.results.columns import (
+    AnyKey,
     Column,
-    Wild,
     arrow_schema,
     column_names,
     flat_row,
@@ -227,13 +227,13 @@ def test_the_schema_describes_every_column_that_json_has(columns: Sequence[Colum
         for key in column.path:
             if isinstance(key, int):
                 node = node["prefixItems"][key]
-            elif isinstance(key, Wild):
+            elif isinstance(key, AnyKey):
                 node = node["additionalProperties"]
             else:
                 assert not column.required or node is not schema or key in schema["required"]
                 node = node["properties"][key]
         assert node["description"]
-        if column.schema is None and not any(isinstance(key, Wild) for key in column.path):
+        if column.schema is None and not any(isinstance(key, AnyKey) for key in column.path):
             wanted = kinds.get(column.dtype, "boolean")
             assert node["type"] == ([wanted, "null"] if column.null else wanted)
             assert node["description"].startswith(column.description)

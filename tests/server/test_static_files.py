@@ -17,7 +17,7 @@ from mien.server.access import AccessPolicy
 from mien.server.app import create_app
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
-from mien.web.offer import DeviceOffer
+from mien.web.device_offer import DeviceOffer
 from mien.web.runtime import BINARY, SCRIPT, VIDEO_READER
 
 
@@ -44,7 +44,7 @@ def test_what_the_page_computes_with_needs_the_cache_and_the_key(
 ) -> None:
     own = write_model(tmp_path / "mood.onnx", "mood", ("calm", "tense"))
     cached: list[dict[str, bytes] | None] = [None]
-    monkeypatch.setattr("mien.web.offer.cached_runtime", lambda: cached[0])
+    monkeypatch.setattr("mien.web.device_offer.cached_runtime", lambda: cached[0])
     limits = ServiceLimits(rate=0.0)
     engine = InferenceEngine(OneFace(), ModelSet(), limits, threads=1)
     key = "a-key-of-enough-characters"

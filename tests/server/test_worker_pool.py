@@ -11,10 +11,10 @@ import pytest
 
 from helpers.serving import PATIENCE
 from mien.server import worker_pool
-from mien.server.worker_pool import Kind, Task, WorkerPool
+from mien.server.worker_pool import TaskOrigin, WorkerPool, WorkKind
 
 
-def blocked(pool: WorkerPool, task: Task) -> threading.Event:
+def blocked(pool: WorkerPool, task: TaskOrigin) -> threading.Event:
     """Occupy a thread until the event that is returned is set."""
     started, end = threading.Event(), threading.Event()
 
@@ -47,10 +47,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def order_of(tasks: list[tuple[Task, str]], clock: Clock | None = None, seconds: float = 0.0) -> list[str]:
+def order_of(tasks: list[tuple[TaskOrigin, str]], clock: Clock | None = None, seconds: float = 0.0) -> list[str]:
     """The names of tasks in the order in which one thread takes them, where all wait at once."""
     pool, done = WorkerPool(1), []
-    end = blocked(pool, Task(Kind.PHOTO, "before"))
+    end = blocked(pool, TaskOrigin(WorkKind.PHOTO, "before"))
 
     def work(name: str) -> None:
         if clock is not None:
@@ -66,17 +66,19 @@ def order_of(tasks: list[tuple[Task, str]], clock: Clock | None = None, seconds:
 
 
 def test_clients_take_turns_and_the_work_of_one_stays_in_order() -> None:
-    tasks = [(Task(Kind.PHOTO, "a"), f"a{i}") for i in range(4)] + [(Task(Kind.PHOTO, "b"), f"b{i}") for i in range(2)]
+    tasks = [(TaskOrigin(WorkKind.PHOTO, "a"), f"a{i}") for i in range(4)] + [
+        (TaskOrigin(WorkKind.PHOTO, "b"), f"b{i}") for i in range(2)
+    ]
     assert order_of(tasks) == ["a0", "b0", "a1", "b1", "a2", "a3"]
 
 
 def test_no_client_has_all_threads_where_that_is_bounded() -> None:
     pool, done = WorkerPool(3, client_tasks=2), []
-    ends = [blocked(pool, Task(Kind.PHOTO, "a")) for _ in range(2)]
-    waiting = pool.submit(Task(Kind.PHOTO, "a"), done.append, "a")
-    pool.submit(Task(Kind.PHOTO, "b"), done.append, "b").result(PATIENCE)
+    ends = [blocked(pool, TaskOrigin(WorkKind.PHOTO, "a")) for _ in range(2)]
+    waiting = pool.submit(TaskOrigin(WorkKind.PHOTO, "a"), done.append, "a")
+    pool.submit(TaskOrigin(WorkKind.PHOTO, "b"), done.append, "b").result(PATIENCE)
     assert done == ["b"]
-    assert pool.waiting(Kind.PHOTO) == 1
+    assert pool.waiting(WorkKind.PHOTO) == 1
     for end in ends:
         end.set()
     waiting.result(PATIENCE)
@@ -86,29 +88,33 @@ def test_no_client_has_all_threads_where_that_is_bounded() -> None:
 
 def test_work_is_contended_while_other_kinds_wait_or_photos_come(clock: Clock) -> None:
     pool = WorkerPool(1)
-    end = blocked(pool, Task(Kind.VIDEO))
-    pool.submit(Task(Kind.VIDEO), int)
-    assert not pool.is_contended(Kind.VIDEO)
-    frame = pool.submit(Task(Kind.LIVE), int)
-    assert pool.is_contended(Kind.VIDEO)
+    end = blocked(pool, TaskOrigin(WorkKind.VIDEO))
+    pool.submit(TaskOrigin(WorkKind.VIDEO), int)
+    assert not pool.is_contended(WorkKind.VIDEO)
+    frame = pool.submit(TaskOrigin(WorkKind.LIVE), int)
+    assert pool.is_contended(WorkKind.VIDEO)
     end.set()
     frame.result(PATIENCE)
-    assert not pool.is_contended(Kind.VIDEO)
-    pool.submit(Task(Kind.PHOTO), int).result(PATIENCE)
-    assert pool.is_contended(Kind.VIDEO)
-    assert not pool.is_contended(Kind.PHOTO)
+    assert not pool.is_contended(WorkKind.VIDEO)
+    pool.submit(TaskOrigin(WorkKind.PHOTO), int).result(PATIENCE)
+    assert pool.is_contended(WorkKind.VIDEO)
+    assert not pool.is_contended(WorkKind.PHOTO)
     clock.sleep(worker_pool.RESERVE_SECONDS)
-    assert not pool.is_contended(Kind.VIDEO)
+    assert not pool.is_contended(WorkKind.VIDEO)
     pool.close(PATIENCE)
 
 
 def test_what_finishes_work_in_progress_goes_first() -> None:
-    tasks = [(Task(Kind.LIVE), "live"), (Task(Kind.VIDEO), "video"), (Task(Kind.PHOTO, first=True), "batch")]
+    tasks = [
+        (TaskOrigin(WorkKind.LIVE), "live"),
+        (TaskOrigin(WorkKind.VIDEO), "video"),
+        (TaskOrigin(WorkKind.PHOTO, first=True), "batch"),
+    ]
     assert order_of(tasks)[0] == "batch"
 
 
 def test_where_all_wait_each_kind_has_its_share_of_the_time(clock: Clock) -> None:
-    tasks = [(Task(kind, kind.value), kind.value) for kind in Kind for _ in range(60)]
+    tasks = [(TaskOrigin(kind, kind.value), kind.value) for kind in WorkKind for _ in range(60)]
     first = Counter(order_of(tasks, clock, 0.003)[:60])
     # of equal tasks as many as the shares say: 30, 18 and 12
     assert first["photo"] == pytest.approx(30, abs=5)
@@ -118,14 +124,14 @@ def test_where_all_wait_each_kind_has_its_share_of_the_time(clock: Clock) -> Non
 
 def test_long_tasks_count_by_their_time(clock: Clock) -> None:
     pool, done = WorkerPool(1), []
-    end = blocked(pool, Task(Kind.PHOTO))
+    end = blocked(pool, TaskOrigin(WorkKind.PHOTO))
 
     def work(name: str, seconds: float) -> None:
         clock.sleep(seconds)
         done.append(name)
 
-    futures = [pool.submit(Task(Kind.VIDEO), work, "video", 0.04) for _ in range(20)]
-    futures += [pool.submit(Task(Kind.PHOTO), work, "photo", 0.004) for _ in range(60)]
+    futures = [pool.submit(TaskOrigin(WorkKind.VIDEO), work, "video", 0.04) for _ in range(20)]
+    futures += [pool.submit(TaskOrigin(WorkKind.PHOTO), work, "photo", 0.004) for _ in range(60)]
     end.set()
     for future in futures:
         future.result(PATIENCE)
@@ -137,16 +143,16 @@ def test_long_tasks_count_by_their_time(clock: Clock) -> None:
 def test_time_without_work_is_not_made_up_for(clock: Clock) -> None:
     pool, done = WorkerPool(1), []
     for _ in range(20):
-        pool.submit(Task(Kind.LIVE), clock.sleep, 0.005).result(PATIENCE)
-    end = blocked(pool, Task(Kind.LIVE))
+        pool.submit(TaskOrigin(WorkKind.LIVE), clock.sleep, 0.005).result(PATIENCE)
+    end = blocked(pool, TaskOrigin(WorkKind.LIVE))
 
     def work(name: str) -> None:
         clock.sleep(0.005)
         done.append(name)
 
     for _ in range(20):
-        pool.submit(Task(Kind.LIVE, "camera"), work, "live")
-        pool.submit(Task(Kind.VIDEO, "clip"), work, "video")
+        pool.submit(TaskOrigin(WorkKind.LIVE, "camera"), work, "live")
+        pool.submit(TaskOrigin(WorkKind.VIDEO, "clip"), work, "video")
     end.set()
     pool.close(PATIENCE)
     # live frames had all the time before, and videos none: now each has some of the first tasks
@@ -156,12 +162,12 @@ def test_time_without_work_is_not_made_up_for(clock: Clock) -> None:
 def test_a_thread_is_kept_for_photos_while_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "RESERVE_SECONDS", 60.0)
     pool = WorkerPool(2)
-    pool.submit(Task(Kind.PHOTO), int).result(PATIENCE)
-    end = blocked(pool, Task(Kind.LIVE, "1"))
-    waiting = [pool.submit(Task(kind, "2"), int) for kind in (Kind.LIVE, Kind.VIDEO)]
-    assert pool.submit(Task(Kind.PHOTO), int).result(PATIENCE) == 0
+    pool.submit(TaskOrigin(WorkKind.PHOTO), int).result(PATIENCE)
+    end = blocked(pool, TaskOrigin(WorkKind.LIVE, "1"))
+    waiting = [pool.submit(TaskOrigin(kind, "2"), int) for kind in (WorkKind.LIVE, WorkKind.VIDEO)]
+    assert pool.submit(TaskOrigin(WorkKind.PHOTO), int).result(PATIENCE) == 0
     assert not any(one.done() for one in waiting)
-    assert [pool.waiting(kind) for kind in Kind] == [0, 1, 1]
+    assert [pool.waiting(kind) for kind in WorkKind] == [0, 1, 1]
     end.set()
     assert [one.result(PATIENCE) for one in waiting] == [0, 0]
     pool.close(PATIENCE)
@@ -170,12 +176,12 @@ def test_a_thread_is_kept_for_photos_while_they_come(monkeypatch: pytest.MonkeyP
 def test_without_photos_all_threads_take_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "RESERVE_SECONDS", 0.2)
     pool = WorkerPool(2)
-    ends = [blocked(pool, Task(Kind.LIVE, "1")), blocked(pool, Task(Kind.VIDEO, "2"))]
+    ends = [blocked(pool, TaskOrigin(WorkKind.LIVE, "1")), blocked(pool, TaskOrigin(WorkKind.VIDEO, "2"))]
     for end in ends:
         end.set()
-    pool.submit(Task(Kind.PHOTO), int).result(PATIENCE)
+    pool.submit(TaskOrigin(WorkKind.PHOTO), int).result(PATIENCE)
     # the reserve lapses, and the thread that was kept wakes up on its own
-    ends = [blocked(pool, Task(Kind.LIVE, "1")), blocked(pool, Task(Kind.VIDEO, "2"))]
+    ends = [blocked(pool, TaskOrigin(WorkKind.LIVE, "1")), blocked(pool, TaskOrigin(WorkKind.VIDEO, "2"))]
     for end in ends:
         end.set()
     pool.close(PATIENCE)
@@ -183,8 +189,8 @@ def test_without_photos_all_threads_take_what_there_is(monkeypatch: pytest.Monke
 
 def test_a_pool_of_one_thread_keeps_none() -> None:
     pool = WorkerPool(1)
-    pool.submit(Task(Kind.PHOTO), int).result(PATIENCE)
-    assert pool.submit(Task(Kind.VIDEO), int).result(1.0) == 0
+    pool.submit(TaskOrigin(WorkKind.PHOTO), int).result(PATIENCE)
+    assert pool.submit(TaskOrigin(WorkKind.VIDEO), int).result(1.0) == 0
     pool.close(PATIENCE)
 
 
@@ -193,13 +199,13 @@ def test_errors_reach_the_caller_and_cancelled_work_is_skipped() -> None:
 
     async def run() -> None:
         with pytest.raises(ZeroDivisionError):
-            await pool.run(Task(Kind.PHOTO), divmod, 1, 0)
-        assert await pool.run(Task(Kind.PHOTO), divmod, 7, 2) == (3, 1)
+            await pool.run(TaskOrigin(WorkKind.PHOTO), divmod, 1, 0)
+        assert await pool.run(TaskOrigin(WorkKind.PHOTO), divmod, 7, 2) == (3, 1)
 
     asyncio.run(run())
-    end, done = blocked(pool, Task(Kind.PHOTO)), []
-    skipped = pool.submit(Task(Kind.PHOTO), done.append, "skipped")
-    pool.submit(Task(Kind.PHOTO), done.append, "done")
+    end, done = blocked(pool, TaskOrigin(WorkKind.PHOTO)), []
+    skipped = pool.submit(TaskOrigin(WorkKind.PHOTO), done.append, "skipped")
+    pool.submit(TaskOrigin(WorkKind.PHOTO), done.append, "done")
     assert skipped.cancel()
     end.set()
     pool.close(PATIENCE)
@@ -209,10 +215,10 @@ def test_errors_reach_the_caller_and_cancelled_work_is_skipped() -> None:
 def test_waits_are_reported_by_kind() -> None:
     pool, waits = WorkerPool(1), []
     pool.on_start = lambda kind, seconds: waits.append((kind, seconds))
-    end = blocked(pool, Task(Kind.PHOTO))
-    pool.submit(Task(Kind.VIDEO), int)
+    end = blocked(pool, TaskOrigin(WorkKind.PHOTO))
+    pool.submit(TaskOrigin(WorkKind.VIDEO), int)
     time.sleep(0.05)
     end.set()
     pool.close(PATIENCE)
-    assert [kind for kind, _ in waits] == [Kind.PHOTO, Kind.VIDEO]
+    assert [kind for kind, _ in waits] == [WorkKind.PHOTO, WorkKind.VIDEO]
     assert waits[1][1] >= 0.05

@@ -9,7 +9,7 @@ from mien.training.config import (
     NO_AUGMENTATION,
     Augmentation,
 )
-from mien.training.data import Batch
+from mien.training.data import TrainingBatch
 
 
 def test_augmentation_keeps_shape_and_range() -> None:
@@ -27,7 +27,7 @@ def test_augmentation_keeps_shape_and_range() -> None:
 def test_mixup_blends_targets_in_proportion() -> None:
     torch.manual_seed(0)
     soft = torch.eye(2).repeat(4, 1)
-    batch = Batch(
+    batch = TrainingBatch(
         images=soft[:, :1, None, None].repeat(1, 1, 2, 2),
         soft={"h": soft},
         weight={"h": torch.tensor([1.0, 0.0] * 4)},

@@ -20,16 +20,16 @@ from mien.networks.detector import DetectorShape, FaceDetector
 from mien.training.detection.assignment import assign, cell_centres
 from mien.training.detection.augment import augment_pixels, cover_faces
 from mien.training.detection.compositing import paste_faces
-from mien.training.detection.crops import Crop, CropMix, CropSampler
+from mien.training.detection.crops import CropMix, CropSampler, TrainingCrop
 from mien.training.detection.export import INPUT, describe, export_detector, fold_batch_norm, quantize_detector
-from mien.training.detection.faces import FaceTiles, load_tiles, locate_faces, save_tiles
+from mien.training.detection.face_tiles import FaceTiles, load_tiles, locate_faces, save_tiles
 from mien.training.detection.hard_negatives import false_alarm_weights
 from mien.training.detection.initial_weights import load_exported
 from mien.training.detection.losses import BatchTargets, LossWeights, detector_losses, flatten
-from mien.training.detection.module import Trainer, Trapezoid, collate
+from mien.training.detection.module import DetectorTrainer, TrapezoidSchedule, collate
 from mien.training.detection.muon import orthogonal
+from mien.training.detection.photo_store import PhotoStore, build_store
 from mien.training.detection.run import CHECKPOINT, DetectorConfig, TrainingPhotos, load_detector, train_detector
-from mien.training.detection.store import PhotoStore, build_store
 from mien.training.detection.transforms import index_matrix, move_boxes, move_points, warp_matrix
 
 TINY = DetectorShape(widths=(4, 4, 8, 8, 8), blocks=(1, 1, 1), pyramid=8, towers=(1, 1, 1))
@@ -232,7 +232,7 @@ def test_the_smaller_face_gets_a_cell_that_two_want_and_tiny_ones_are_ignored() 
     assert (12.0, 12.0) not in where
 
 
-def batch_of(crop: Crop, n: int = 2) -> object:
+def batch_of(crop: TrainingCrop, n: int = 2) -> object:
     return collate([crop] * n)
 
 
@@ -262,7 +262,7 @@ def test_perfect_outputs_have_almost_no_loss() -> None:
 
 
 def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
-    schedule = Trapezoid(peak=1.0, warmup=10, decay=0.25)
+    schedule = TrapezoidSchedule(peak=1.0, warmup=10, decay=0.25)
     assert schedule.rate(0, 0.0) == pytest.approx(0.1)
     assert schedule.rate(100, 0.5) == 1
     assert schedule.rate(100, 0.875) == pytest.approx(0.5)
@@ -282,8 +282,8 @@ def test_steps_on_one_batch_lower_its_losses(photos: DetectionPhotos, store: Pho
     mix = CropMix(negatives=0, composites=0, places=0, closeups=0, small=0, smallest=30, largest=60)
     sampler = CropSampler(photos, store, None, 96, mix)
     batch = collate([sampler.crop(0, i) for i in range(4)])
-    trainer = Trainer(FaceDetector(TINY), LossWeights(), bfloat16=False)
-    schedule = Trapezoid(peak=3e-3, warmup=1)
+    trainer = DetectorTrainer(FaceDetector(TINY), LossWeights(), bfloat16=False)
+    schedule = TrapezoidSchedule(peak=3e-3, warmup=1)
     losses = [trainer.train_step(batch, schedule, 0.0)[0]["total"] for _ in range(25)]
     assert losses[-1] < 0.9 * losses[0]
 
@@ -328,9 +328,9 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
         pass
 
     calls = 0
-    original = Trainer.train_step
+    original = DetectorTrainer.train_step
 
-    def interrupted(self: Trainer, *arguments: object) -> object:
+    def interrupted(self: DetectorTrainer, *arguments: object) -> object:
         nonlocal calls
         calls += 1
         if calls == 4:
@@ -338,7 +338,7 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
         return original(self, *arguments)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "train_step", interrupted)
+        patch.setattr(DetectorTrainer, "train_step", interrupted)
         with pytest.raises(InterruptionError):
             train_detector(data, CONFIG, tmp_path / "parts", workers=0, checkpoint_every=0.0)
     parts = train_detector(data, CONFIG, tmp_path / "parts", workers=0)
@@ -384,7 +384,7 @@ def test_training_continues_from_an_export_that_it_computes_exactly(
         return load_exported(path, pictures, TINY)
 
     data = TrainingPhotos(photos, store, None)
-    still = replace(CONFIG, schedule=Trapezoid(peak=0.0), steps=1)
+    still = replace(CONFIG, schedule=TrapezoidSchedule(peak=0.0), steps=1)
     checkpoint = train_detector(data, still, tmp_path / "run", workers=0, initial=initial)
     with torch.inference_mode():
         torch.testing.assert_close(flatten(load_detector(checkpoint)(x)), flatten(net(x)), rtol=0.05, atol=0.05)

@@ -22,9 +22,9 @@ from mien.detect.landmark_refinement import (
 from mien.geometry import invert_affine, sample
 from mien.networks.landmarks import LandmarkNetwork
 from mien.resampling import shrink
-from mien.training.detection.faces import FaceTiles
+from mien.training.detection.face_tiles import FaceTiles
+from mien.training.detection.photo_store import PhotoStore
 from mien.training.detection.refinement import RefinementConfig, jittered, point_loss, train_refinement
-from mien.training.detection.store import PhotoStore
 
 UPRIGHT = np.array([[-10, -8], [10, -8], [0, 4], [-8, 14], [8, 14]], np.float32)
 

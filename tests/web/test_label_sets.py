@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mien.models.card import Head
-from mien.models.sets import FUZZ, SetRule
+from mien.models.label_sets import FUZZ, SetRule
 from mien.web.page_files import page_files
 
 pytestmark = pytest.mark.browser

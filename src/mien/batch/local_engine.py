@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from mien.batch.settings import AnalysisSetup
 from mien.batch.types import Shard, ShardResult
-from mien.batch.worker import Worker
+from mien.batch.worker import WorkerProcess
 from mien.cpus import available_cpus
 from mien.errors import InputError, MienError
 
@@ -33,7 +33,7 @@ def run_local(
         pending.put(shard)
     # bounded, so that a slow disk or network slows the workers down instead of filling the memory
     results: queue.Queue[ShardResult | MienError] = queue.Queue(maxsize=2 * max(count, 1))
-    pool = [Worker(setup, threads=threads) for _ in range(count)]
+    pool = [WorkerProcess(setup, threads=threads) for _ in range(count)]
     for worker in pool:
         threading.Thread(target=_analyse_pending, args=(worker, pending, results), daemon=True).start()
     try:
@@ -59,7 +59,7 @@ def worker_count(workers: int | None, threads: int) -> int:
 
 
 def _analyse_pending(
-    worker: Worker, pending: queue.SimpleQueue[Shard], results: queue.Queue[ShardResult | MienError]
+    worker: WorkerProcess, pending: queue.SimpleQueue[Shard], results: queue.Queue[ShardResult | MienError]
 ) -> None:
     while True:
         try:

@@ -17,7 +17,7 @@ from mien.batch.local_engine import worker_count
 from mien.batch.settings import AnalysisSetup
 from mien.batch.shard_analysis import read_items
 from mien.batch.types import Shard, ShardResult
-from mien.batch.worker import Worker
+from mien.batch.worker import WorkerProcess
 from mien.errors import InputError, MienError, MissingExtraError, OutputError
 
 MAX_STORED_BYTES = 256 << 20
@@ -126,7 +126,7 @@ class _AnalysisActor:
     """Analyses shards on a node."""
 
     def __init__(self, shared: list[Any], threads: int) -> None:
-        self._worker = Worker(_import_ray().get(shared[0]), threads=threads)
+        self._worker = WorkerProcess(_import_ray().get(shared[0]), threads=threads)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
         shard, items = pickle.loads(row["shard"]), row["items"]

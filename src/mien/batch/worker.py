@@ -20,7 +20,7 @@ import mien
 from mien.batch.settings import AnalysisSetup
 from mien.batch.shard_analysis import RetryPolicy
 from mien.batch.types import Shard, ShardInput, ShardResult
-from mien.batch.worker_process import Position, ShardTask, StartMessage, WorkerAnswer, WorkerFailure, WorkerReady
+from mien.batch.worker_process import InputPosition, ShardTask, StartMessage, WorkerAnswer, WorkerFailure, WorkerReady
 from mien.errors import OutputError
 from mien.files import check_temporary_folder
 from mien.logger import get_logger
@@ -54,7 +54,7 @@ class _NoAnswerError(Exception):
         self.stuck = stuck
 
 
-class Worker:
+class WorkerProcess:
     """One worker process, started when it is needed. `run` is called from one thread at a time, `close` from any.
 
     Args:
@@ -104,7 +104,7 @@ class Worker:
             self._closed = True
             self._kill()
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> WorkerProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -121,7 +121,7 @@ class Worker:
                 raise _WorkerDiedError(position, self._exit_reason(process, error.stuck)) from None
             if isinstance(answer, ShardResult):
                 return answer
-            if isinstance(answer, Position):
+            if isinstance(answer, InputPosition):
                 position = answer.position
             message = None
 
@@ -163,7 +163,7 @@ class Worker:
 
     def _exchange(
         self, process: subprocess.Popen[bytes], message: StartMessage | ShardTask | None, silence: float
-    ) -> ShardResult | Position | WorkerReady:
+    ) -> ShardResult | InputPosition | WorkerReady:
         """Send a message, if there is one, and wait for the next answer."""
         timer = threading.Timer(silence, process.kill)
         timer.daemon = True
@@ -233,7 +233,7 @@ def _receive(process: subprocess.Popen[bytes]) -> WorkerAnswer:
     if process.stdout is None:
         raise EOFError
     answer = pickle.load(process.stdout)
-    if not isinstance(answer, (ShardResult, Position, WorkerReady, WorkerFailure)):
+    if not isinstance(answer, (ShardResult, InputPosition, WorkerReady, WorkerFailure)):
         raise EOFError
     return answer
 

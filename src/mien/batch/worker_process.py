@@ -40,7 +40,7 @@ class ShardTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class InputPosition:
     """An answer: the input at this position comes next."""
 
     position: int
@@ -58,7 +58,7 @@ class WorkerFailure:
     error: MienError
 
 
-WorkerAnswer = ShardResult | Position | WorkerReady | WorkerFailure
+WorkerAnswer = ShardResult | InputPosition | WorkerReady | WorkerFailure
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def _serve(tasks: queue.SimpleQueue[Any], out: BinaryIO) -> None:
                 task.shard,
                 items=task.items,
                 retry=task.retry,
-                on_position=lambda position: _send(out, Position(position)),
+                on_position=lambda position: _send(out, InputPosition(position)),
             )
         except MienError as error:
             answer = WorkerFailure(error)

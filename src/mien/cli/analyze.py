@@ -31,7 +31,7 @@ from mien.cli.options import (
     threads_option,
     tracking_options,
 )
-from mien.cli.output import Failures, one_file, progress_bar
+from mien.cli.output import FailureReport, one_file, progress_bar
 from mien.errors import MissingExtraError
 from mien.extras import require_for_videos
 from mien.files import STDOUT, is_special, refuse_inputs
@@ -229,7 +229,7 @@ def command(
     if blur is not None and save is None and not options.thumbnails:
         raise click.UsageError("--blur is for the pictures of --save and --thumbnails, and neither was given")
     hidden = None if blur is None else Blur(blur, keep, blur_style)
-    failures = Failures()
+    failures = FailureReport()
     stream = inputs == ("-",)
     photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
     try:
@@ -311,7 +311,9 @@ def _photos_done(report: Path, outputs: PhotoOutputs) -> bool:
     return has_checkpoint(report) and not has_progress(outputs)
 
 
-def _split_inputs(inputs: tuple[str, ...], sequence: float | None, failures: Failures) -> tuple[list[Path], list[Path]]:
+def _split_inputs(
+    inputs: tuple[str, ...], sequence: float | None, failures: FailureReport
+) -> tuple[list[Path], list[Path]]:
     """The photos and the videos that the inputs name; an input that names nothing is a failure."""
     from mien.media.image import image_suffixes
     from mien.media.paths import VIDEO_SUFFIXES, expand_paths, is_video_file
@@ -352,7 +354,7 @@ def _analyse_photos(
     analyzer: Analyzer,
     photos: list[Path],
     outputs: PhotoOutputs,
-    failures: Failures,
+    failures: FailureReport,
     table: PhotoTable,
     *,
     resume: bool,

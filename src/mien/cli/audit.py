@@ -12,7 +12,7 @@ import click
 
 from mien import defaults
 from mien.cli.options import OUTPUT, PATH, OutputCommand, detector_options, seed_option, split_names, threads_option
-from mien.cli.output import Failures, progress_bar, table_console
+from mien.cli.output import FailureReport, progress_bar, table_console
 from mien.files import write_text
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def command(
         (json_summary, lambda path: _write(path, report.to_dict(findings=False), indent=1)),
         (html, lambda path: write_audit_page(report, path, thumbnails=thumbnails)),
     )
-    failures = Failures()
+    failures = FailureReport()
     for path, write in writers:
         if path is None:
             continue

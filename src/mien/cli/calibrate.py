@@ -163,7 +163,7 @@ def _write(
         scores["calibration"] = calibration | {"scores": document["scores"]}
         fitted: dict[str, Any] = {}
         if sets:
-            from mien.evaluation.scoring.sets import card_set_scores, card_with_sets, fit_sets
+            from mien.evaluation.scoring.label_sets import card_set_scores, card_with_sets, fit_sets
 
             on = document["fitted_on"]
             card = card_with_sets(card, fit_sets(draft, card, prepared, split=on, threads=threads))

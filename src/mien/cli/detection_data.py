@@ -56,10 +56,10 @@ def _print_summary(photos: DetectionPhotos, name: str) -> None:
     import numpy as np
 
     from mien.datasets.detection import HELD_OUT, SIZE_NAMES, TRAIN, count_licences, count_sizes
-    from mien.evaluation.tables import Cell, Row, Table
+    from mien.evaluation.tables import FigureTable, TableCell, TableRow
 
-    def row(*cells: object) -> Row:
-        return Row(tuple(Cell(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in cells))
+    def row(*cells: object) -> TableRow:
+        return TableRow(tuple(TableCell(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in cells))
 
     splits = np.array(photos.splits)
     parts = {split: photos.select(splits == split) for split in (TRAIN, HELD_OUT)}
@@ -70,8 +70,8 @@ def _print_summary(photos: DetectionPhotos, name: str) -> None:
         free = int((part.face_counts == 0).sum())
         sizes.append(row(split, len(part), free, len(part.boxes), *counts.values(), points, len(set(part.sources))))
     header = ("split", "photos", "without faces", "faces", *SIZE_NAMES, "with landmarks", "sources")
-    print_table(Table(f"{name}: faces by height in pixels", header, tuple(sizes)))
+    print_table(FigureTable(f"{name}: faces by height in pixels", header, tuple(sizes)))
     licences = {split: count_licences(part) for split, part in parts.items()}
     names = list(count_licences(photos))
     rows = tuple(row(one or "not stated", *(licences[split].get(one, 0) for split in parts)) for one in names)
-    print_table(Table("photos by licence", ("licence", *parts), rows))
+    print_table(FigureTable("photos by licence", ("licence", *parts), rows))

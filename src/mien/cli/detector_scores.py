@@ -52,7 +52,7 @@ def score_detectors(
     from mien.detect import DETECTORS, make_detector
     from mien.errors import DataError, InputError
     from mien.evaluation.scoring.detectors import SURE_HEIGHT, evaluate_detectors
-    from mien.evaluation.tables import Cell, Row, Table
+    from mien.evaluation.tables import FigureTable, TableCell, TableRow
     from mien.text import NONE, percent
 
     takers = [name for name in dict.fromkeys(names) if name in DETECTORS and DETECTORS[name].takes_model]
@@ -87,10 +87,10 @@ def score_detectors(
         cells = [name, share(row["average precision"]), *(share(row["recall"][size]) for size in sizes)]
         cells += [NONE if wrong is None else f"{wrong:.3f}", share(row["landmark error"])]
         cells += [f"{row['CPU ms per photo']:.1f}"]
-        rows.append(Row(tuple(map(Cell, cells))))
+        rows.append(TableRow(tuple(map(TableCell, cells))))
     header = ("detector", "average precision", *sizes, "false boxes", "landmark error", "CPU ms")
     part = data.name if wanted is None else f"{data.name}, {wanted}"
-    print_table(Table(f"faces found in {part}, by height in pixels", header, tuple(rows)))
+    print_table(FigureTable(f"faces found in {part}, by height in pixels", header, tuple(rows)))
     found = document["data"]
     print_lines(
         [

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from mien.cli.output import table_console
 
 if TYPE_CHECKING:
-    from mien.evaluation.tables import Table
+    from mien.evaluation.tables import FigureTable
 
 _WIDTH = 160
 """Columns where stdout is no terminal."""
 
 
-def print_table(table: Table, *, notes: bool = True, caption: str | None = None) -> None:
+def print_table(table: FigureTable, *, notes: bool = True, caption: str | None = None) -> None:
     """Print a table.
 
     Args:

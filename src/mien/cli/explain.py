@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, detector_options, seed_option, threads_option
-from mien.cli.output import Failures, progress_bar, table_console
+from mien.cli.output import FailureReport, progress_bar, table_console
 from mien.files import refuse_inputs, result_folder, unique_name
 from mien.text import number, percent, span
 
@@ -150,7 +150,7 @@ def _explain_photos(photos: tuple[str, ...], options: ExplainOptions) -> None:
     from mien.pipeline.analyzer import Analyzer
     from mien.predict.align import align_faces
 
-    failures = Failures()
+    failures = FailureReport()
     paths, errors = expand_paths(photos, suffixes=image_suffixes())
     refuse_inputs(options.out, paths, folder=True)
     for error in errors:

@@ -100,7 +100,7 @@ def command(
     import contextlib
 
     from mien.cli.live_page import open_camera_page
-    from mien.cli.window import Window, has_display, has_tk
+    from mien.cli.window import FrameWindow, has_display, has_tk
     from mien.media.open import is_live
     from mien.pipeline.analyzer import Analyzer
 
@@ -133,7 +133,7 @@ def command(
     )
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(analyzer.stream(address, tracking=tracking, smoothing=smoothing))
-        screen = None if as_json else Window.open(stream.info.name)
+        screen = None if as_json else FrameWindow.open(stream.info.name)
         if screen is not None:
             stack.callback(screen.close)
         rows = video = None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
 
-class Failures:
+class FailureReport:
     """Prints each failure as one line, or as JSON, and counts them."""
 
     def __init__(self) -> None:

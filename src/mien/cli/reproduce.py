@@ -95,8 +95,8 @@ def command(
     if background:
         click.echo(_continue_in_background(out))
         return
-    from mien.published.reproduction.queue import RESUME, run_queue
-    from mien.published.reproduction.rows import OPTIONS, select_rows
+    from mien.published.reproduction.published_results import OPTIONS, select_rows
+    from mien.published.reproduction.run_queue import RESUME, run_queue
 
     make_folder(out)
     try:
@@ -134,9 +134,9 @@ def _continue_in_background(out: Path) -> Path:
 def _list(names: tuple[str, ...], results: Path) -> None:
     from rich.table import Table
 
+    from mien.published.reproduction.published_results import SOURCES, select_rows
     from mien.published.reproduction.report_page import our_figures, published_figures
     from mien.published.reproduction.results import read_result
-    from mien.published.reproduction.rows import SOURCES, select_rows
 
     console = table_console(160)
     table = Table(box=None)

@@ -182,7 +182,7 @@ def run_service(
     from mien.server.app import create_app
     from mien.server.engine import InferenceEngine
     from mien.server.run import base_url, log_to_stderr, serve
-    from mien.web.offer import DeviceOffer
+    from mien.web.device_offer import DeviceOffer
 
     engine = InferenceEngine.load(
         limits,

@@ -45,10 +45,10 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import DETECTOR, DETECTOR_SUMMARY, RECIPES
     from mien.recipes.finetune import FINETUNE
-    from mien.recipes.measured import read_measured
+    from mien.recipes.measurements import read_measurements
     from mien.text import percent, rough_duration
 
-    measured = read_measured()
+    measured = read_measurements()
     table = Table(box=None, pad_edge=False)
     for column in ("recipe", "time", "on", "accuracy", "summary"):
         table.add_column(column, no_wrap=column in ("recipe", "time"), overflow="fold")
@@ -154,8 +154,8 @@ def command(
     require_extra("train", "mien train", *DATA)
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import DETECTOR
+    from mien.recipes.compatibility import recipe_for_data
     from mien.recipes.finetune import FINETUNE
-    from mien.recipes.fit import recipe_for_data
 
     line = shlex.join(["mien", *sys.argv[1:]])
     detector: dict[str, Any] = {
@@ -228,8 +228,8 @@ def command(
 def _finetune(source: str, data: Path) -> tuple[Recipe, Path]:
     """The recipe that continues from a trained network on the classes of a file, and the network's file."""
     from mien.datasets.prepared_file import read_prepared
+    from mien.recipes.compatibility import read_labels
     from mien.recipes.finetune import check_classes, finetune_recipe, input_note, read_source
-    from mien.recipes.fit import read_labels
     from mien.training.ranks import read_rank
 
     found, images = read_labels(data), read_prepared(data)

@@ -107,7 +107,7 @@ def command(
     from mien.files import output_file
     from mien.published.recipes.svm import SVM_RECIPES
     from mien.recipes.catalog import get_recipe
-    from mien.recipes.fit import recipe_for_data
+    from mien.recipes.compatibility import recipe_for_data
 
     if recipe in SVM_RECIPES:
         raise click.UsageError(f"{recipe} is a support-vector machine: it has no epochs and no search space.")

@@ -13,7 +13,7 @@ import click
 
 from mien import defaults
 from mien.cli.error_output import INTERRUPTED, error_output
-from mien.cli.output import Failures, one_file, progress_bar
+from mien.cli.output import FailureReport, one_file, progress_bar
 from mien.draw.clock import clock
 from mien.files import STDOUT, marked_folder, refuse_foreign_files, unique_name
 from mien.media.selection import FrameSelection
@@ -61,7 +61,7 @@ def analyse_videos(
     analyzer: Analyzer,
     clips: Sequence[Path],
     options: VideoOptions,
-    failures: Failures,
+    failures: FailureReport,
     *,
     as_json: bool,
     csv_file: Path | None,

@@ -29,7 +29,7 @@ def has_tk() -> bool:
     return True
 
 
-class Window:
+class FrameWindow:
     """Shows annotated frames; made by `open`."""
 
     def __init__(self, name: str, root: Any) -> None:
@@ -50,7 +50,7 @@ class Window:
         root.protocol("WM_DELETE_WINDOW", self._quit)
 
     @classmethod
-    def open(cls, name: str) -> Window | None:
+    def open(cls, name: str) -> FrameWindow | None:
         """A window, or None where this Python has no Tk or there is no display."""
         if not has_display():
             return None

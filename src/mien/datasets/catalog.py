@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mien.dataset_terms import DATASET_TERMS
-from mien.datasets import archives, combined_faces, fairface, fer2013, image_folders, listed, prepared_file, rafdb
+from mien.datasets import (
+    archives,
+    combined_faces,
+    fairface,
+    fer2013,
+    image_folders,
+    listed_images,
+    prepared_file,
+    rafdb,
+)
 from mien.datasets import hugging_face as hf
 from mien.datasets.arrow import read_schema
 from mien.datasets.dataset import Dataset
@@ -99,7 +108,7 @@ DATASET_FORMATS: Mapping[str, DatasetFormat] = {
     "listed": DatasetFormat(
         "images with a table of their labels: metadata.csv, labels.csv or .jsonl with the columns file_name and label",
         "see where the dataset comes from",
-        lambda path, options: listed.read_listed(
+        lambda path, options: listed_images.read_listed(
             path,
             options.size,
             own=options.own,
@@ -284,7 +293,7 @@ def _folder_kind(folder: Path, *, own: bool) -> str | None:
         return "folders"
     if rafdb.is_numbered(folder):
         return "rafdb"
-    if listed.find_tables(folder):
+    if listed_images.find_tables(folder):
         return "listed"
     return "folders" if image_folders.find_root(folder, own=own) is not None else None
 
@@ -297,14 +306,14 @@ def _file_kind(path: Path) -> str | None:
     if path.suffix.lower() == ".arrow":
         return "hf"
     if path.suffix.lower() == ".jsonl":
-        return "listed" if listed.is_table(path) else None
+        return "listed" if listed_images.is_table(path) else None
     with fer2013.open_text(path) as text:
         words = set(read_header(text)[0])
     if "pixels" in words:
         return "fer2013"
     if {"file", "age"} <= words:
         return "fairface"
-    return "listed" if listed.is_table(path) else None
+    return "listed" if listed_images.is_table(path) else None
 
 
 def _parquet_kind(path: Path) -> str | None:

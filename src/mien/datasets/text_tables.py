@@ -56,10 +56,10 @@ def open_table(path: Path, preferred: Sequence[str] = ()) -> Iterator[IO[bytes]]
             stream.seek(len(codecs.BOM_UTF8) if encoding == "utf-8-sig" else 0)
             yield stream
         else:
-            yield io.BufferedReader(_Reencoded(stream, encoding), _CHUNK)
+            yield io.BufferedReader(_ReencodedStream(stream, encoding), _CHUNK)
 
 
-class _Reencoded(io.RawIOBase):
+class _ReencodedStream(io.RawIOBase):
     """A text in another encoding, read as UTF-8."""
 
     def __init__(self, stream: IO[bytes], encoding: str) -> None:
@@ -108,7 +108,7 @@ def read_rows(
     """
     with open_table(path) as stream:
         text = io.TextIOWrapper(
-            io.BufferedReader(_Unclosed(stream), _CHUNK), encoding="utf-8", errors="replace", newline=""
+            io.BufferedReader(_UnclosedStream(stream), _CHUNK), encoding="utf-8", errors="replace", newline=""
         )
         header, separator = split_header(text.readline(_LONGEST_LINE).strip("\r\n"))
         missing = [name for name in columns if name not in header]
@@ -131,7 +131,7 @@ def read_rows(
             raise where.error(str(error), advice=GET_AGAIN, code=DAMAGED) from None
 
 
-class _Unclosed(io.RawIOBase):
+class _UnclosedStream(io.RawIOBase):
     """A stream that is not closed with the text on it: its owner closes it."""
 
     def __init__(self, stream: IO[bytes]) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.defaults import DEVICE, MIN_FACE
-from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
+from mien.detect.argument_checks import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.landmark_refinement import refine, roll_angles
 from mien.detect.plausibility import implausible
 from mien.detect.raw_output import faces_from_rows, rows_of_faces
 from mien.detect.single_shot import (
     STRIDES,
-    Candidates,
+    CandidateBoxes,
     Floats,
     concatenate,
     confirm,
@@ -218,13 +218,13 @@ def scale_for(min_face: int) -> float:
     return 1 / block if block * SMALLEST <= min_face else min(1.0, RELIABLE / min_face)
 
 
-def _implausible(found: Candidates) -> NDArray[np.bool_]:
+def _implausible(found: CandidateBoxes) -> NDArray[np.bool_]:
     """Which faces the surer ones of their picture make implausible."""
     quarters = np.round(roll_angles(found.landmarks) / (np.pi / 2)).astype(np.intp)
     return implausible(found.boxes, found.scores, PLAUSIBLE_CONFIDENCE, quarters)
 
 
-def _merge(first: Candidates, second: Candidates) -> Candidates:
+def _merge(first: CandidateBoxes, second: CandidateBoxes) -> CandidateBoxes:
     """The faces of two looks, of those that overlap the better one."""
     if not len(second):
         return first

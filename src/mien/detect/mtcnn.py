@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mien.cpus import thread_count
 from mien.defaults import DEVICE, MIN_FACE
-from mien.detect.arguments import check_min_face, check_probability, picture_size, smallest_face
+from mien.detect.argument_checks import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError
 from mien.geometry import clip_boxes, iou, nms, resize, sample

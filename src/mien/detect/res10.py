@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.defaults import MIN_FACE
-from mien.detect.arguments import check_min_face, check_probability, picture_size
+from mien.detect.argument_checks import check_min_face, check_probability, picture_size
 from mien.detect.opencv_threads import set_opencv_threads
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import ModelError

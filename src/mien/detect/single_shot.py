@@ -71,7 +71,7 @@ Forward = Callable[[NDArray[np.uint8]], Sequence[Floats]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
+class CandidateBoxes:
     """Boxes of one picture.
 
     Attributes:
@@ -87,14 +87,14 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def select(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Candidates:
+    def select(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> CandidateBoxes:
         """These rows."""
-        return Candidates(self.boxes[rows], self.scores[rows], self.landmarks[rows])
+        return CandidateBoxes(self.boxes[rows], self.scores[rows], self.landmarks[rows])
 
 
-def concatenate(parts: Sequence[Candidates]) -> Candidates:
+def concatenate(parts: Sequence[CandidateBoxes]) -> CandidateBoxes:
     """Several sets of boxes of one picture as one."""
-    return Candidates(
+    return CandidateBoxes(
         np.concatenate([p.boxes for p in parts]),
         np.concatenate([p.scores for p in parts]),
         np.concatenate([p.landmarks for p in parts]),
@@ -110,7 +110,7 @@ def pad_picture(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(rgb, ((0, tall), (0, wide), (0, 0)), constant_values=PADDING)
 
 
-def decode(outputs: Sequence[Floats], threshold: Threshold) -> Candidates:
+def decode(outputs: Sequence[Floats], threshold: Threshold) -> CandidateBoxes:
     """Every cell of one picture whose score reaches the threshold.
 
     Args:
@@ -141,10 +141,10 @@ def decode(outputs: Sequence[Floats], threshold: Threshold) -> Candidates:
     middle, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     points = middle[:, None] + cells[:, 5:].reshape(-1, 5, 2) * size[:, None]
     scores = 1 / (1 + np.exp(-cells[:, 0]))
-    return Candidates(boxes.astype(np.float32), scores.astype(np.float32), points.astype(np.float32))
+    return CandidateBoxes(boxes.astype(np.float32), scores.astype(np.float32), points.astype(np.float32))
 
 
-def suppress(candidates: Candidates, overlap: float = OVERLAP, *, vote: float = VOTE) -> Candidates:
+def suppress(candidates: CandidateBoxes, overlap: float = OVERLAP, *, vote: float = VOTE) -> CandidateBoxes:
     """Greedy non-maximum suppression; each box that is kept becomes the mean of those it stands for.
 
     Args:
@@ -179,7 +179,7 @@ def suppress(candidates: Candidates, overlap: float = OVERLAP, *, vote: float = 
     weights /= weights.sum(axis=1, keepdims=True)
     boxes = multiply(weights, candidates.boxes)
     points = multiply(weights, candidates.landmarks.reshape(n, -1)).reshape(-1, 5, 2)
-    return Candidates(boxes.astype(np.float32), candidates.scores[rows], points.astype(np.float32))
+    return CandidateBoxes(boxes.astype(np.float32), candidates.scores[rows], points.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,7 +200,7 @@ class _Tile:
     heights: tuple[float, float] = (0.0, np.inf)
     rows: tuple[float, float] = (-np.inf, np.inf)
 
-    def candidates(self, outputs: Sequence[Floats], threshold: Threshold) -> Candidates:
+    def candidates(self, outputs: Sequence[Floats], threshold: Threshold) -> CandidateBoxes:
         """What the network found in this tile, in pixels of the picture."""
         found = decode(outputs, threshold)
         tall = found.boxes[:, 3] - found.boxes[:, 1]
@@ -212,12 +212,12 @@ class _Tile:
         # a turn by quarters maps corners to corners
         corners = found.boxes.reshape(-1, 2, 2) @ linear.T + shift
         boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-        return Candidates(boxes, found.scores, found.landmarks @ linear.T + shift)
+        return CandidateBoxes(boxes, found.scores, found.landmarks @ linear.T + shift)
 
 
 def detect(
     forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: Threshold, scales: Sequence[float]
-) -> list[Candidates]:
+) -> list[CandidateBoxes]:
     """The faces of several pictures, best score first.
 
     Each picture is scaled once, and large faces are also detected in smaller copies of it. Copies of one size, of
@@ -237,7 +237,7 @@ def detect(
 
 def detect_again(
     forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: Threshold, *, turned: bool = True
-) -> list[Candidates]:
+) -> list[CandidateBoxes]:
     """Faces that a first look misses: those that are larger than the picture, and turned ones. Small copies suffice.
 
     Args:
@@ -262,9 +262,9 @@ def detect_again(
 def confirm(
     forward: Forward,
     pictures: Sequence[NDArray[np.uint8]],
-    found: Sequence[Candidates],
+    found: Sequence[CandidateBoxes],
     doubtful: tuple[float, float],
-) -> list[Candidates]:
+) -> list[CandidateBoxes]:
     """Look again at faces in doubt, each in a crop in which it has the height at which the network knows faces best.
 
     A face in doubt gets the geometric mean of both scores, and 0 where the crop shows none. The crops of all pictures
@@ -306,7 +306,7 @@ def confirm(
             scores[i][row] = score
     again = []
     for i, each in enumerate(zip(boxes, scores, points, strict=True)):
-        ordered = Candidates(*each).select(np.argsort(-each[1], kind="stable"))
+        ordered = CandidateBoxes(*each).select(np.argsort(-each[1], kind="stable"))
         # boxes of a turned face that stood apart may meet where it lies upright
         again.append(suppress(ordered, vote=1.0) if is_turned[i] else ordered)
     return again
@@ -318,7 +318,7 @@ def _turned_faces(
     boxes: NDArray[np.float64],
     within: NDArray[np.float64],
     upright: Floats,
-) -> dict[int, Candidates]:
+) -> dict[int, CandidateBoxes]:
     """The faces in doubt that are clearer in a crop turned by quarters: number of the crop → face.
 
     Args:
@@ -350,7 +350,7 @@ def _turned_faces(
     outputs = forward(np.stack([tile.pixels for tile in turned]))
     scores = _scores_at(outputs, np.array(places)).reshape(-1, 3)
     best = scores.max(axis=1)
-    faces: dict[int, Candidates] = {}
+    faces: dict[int, CandidateBoxes] = {}
     for k in np.flatnonzero((best >= QUARTER_SCORE) & (best > upright[rows] + QUARTER_GAIN)):
         n, row = 3 * int(k) + int(scores[k].argmax()), rows[k]
         face = turned[n].candidates([output[n] for output in outputs], QUARTER_SCORE)
@@ -386,7 +386,7 @@ def _scores_at(outputs: Sequence[Floats], boxes: NDArray[np.float64]) -> Floats:
 
 def detect_near(
     forward: Forward, rgb: NDArray[np.uint8], boxes: NDArray[np.float64], threshold: Threshold
-) -> tuple[Candidates, NDArray[np.intp]]:
+) -> tuple[CandidateBoxes, NDArray[np.intp]]:
     """The faces near boxes, from one small crop around each.
 
     Args:
@@ -421,7 +421,9 @@ def detect_near(
                 found.append(near.select(np.array([value.argmax()])))
                 origin.append(row)
     if not found:
-        return Candidates(*(np.empty((0, *shape), np.float32) for shape in ((4,), (), (5, 2)))), np.empty(0, np.intp)
+        return CandidateBoxes(*(np.empty((0, *shape), np.float32) for shape in ((4,), (), (5, 2)))), np.empty(
+            0, np.intp
+        )
     every = concatenate(found)
     kept = nms(every.boxes, every.scores, DUPLICATE_IOU)
     return every.select(kept), np.asarray(origin, np.intp)[kept]
@@ -537,12 +539,12 @@ def _shrink(rgb: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
     return resize(rgb, size, enlarge="linear", rough=height * width > ROUGH_PIXELS)
 
 
-def _run(forward: Forward, tiles: Sequence[_Tile], pictures: int, threshold: Threshold) -> list[Candidates]:
+def _run(forward: Forward, tiles: Sequence[_Tile], pictures: int, threshold: Threshold) -> list[CandidateBoxes]:
     """Candidates per picture, best score first; tiles of one shape go through the network together."""
     groups: dict[tuple[int, ...], list[_Tile]] = {}
     for tile in tiles:
         groups.setdefault(tile.pixels.shape, []).append(tile)
-    found: list[list[Candidates]] = [[] for _ in range(pictures)]
+    found: list[list[CandidateBoxes]] = [[] for _ in range(pictures)]
     for shape, group in groups.items():
         count = max(PIXELS_AT_ONCE // (shape[0] * shape[1]), 1)
         for start in range(0, len(group), count):

@@ -16,7 +16,7 @@ from mien.draw.blur import Blur
 from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.mark import mark_options
 from mien.draw.palette import Rgb
-from mien.draw.panel import Detail, Panel
+from mien.draw.panel import FacePanel, PanelDetail
 from mien.draw.rounded_rectangles import blend, stroke
 from mien.errors import InputError
 from mien.files import atomic_path, is_special, output_file, refuse_inputs
@@ -75,7 +75,7 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None, *, blur: Bl
     placements = place_labels(faces)
     width = line_width(faces.image_size)
     for row, box in zip(rows, boxes, strict=True):
-        draw_outline(rgb, box, width, _panel(faces, row, Detail.NAME, 1).colour)
+        draw_outline(rgb, box, width, _panel(faces, row, PanelDetail.NAME, 1).colour)
     for row, placement in enumerate(placements):
         if placement is not None:
             blend(rgb, _panel(faces, row, placement.detail, placement.em).render(), placement.rect[:2])
@@ -143,9 +143,9 @@ def place_labels(faces: Faces) -> list[PanelPlacement | None]:
     return placements
 
 
-def _panel(faces: Faces, row: int, detail: Detail, em: int) -> Panel:
+def _panel(faces: Faces, row: int, detail: PanelDetail, em: int) -> FacePanel:
     """The label of one face, with its number in tables."""
-    return replace(Panel.of(faces[row], detail, em), number=row + 1)
+    return replace(FacePanel.of(faces[row], detail, em), number=row + 1)
 
 
 def line_width(size: tuple[int, int]) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.draw.panel import Detail
+from mien.draw.panel import PanelDetail
 
 Rect = tuple[int, int, int, int]
 _OWN, _FACE, _LABEL = 2.0, 1.5, 3.0
@@ -38,7 +38,7 @@ class PanelPlacement:
         waited: frames for which there has been room for more detail.
     """
 
-    detail: Detail
+    detail: PanelDetail
     em: int
     rect: Rect
     side: int = 0
@@ -55,7 +55,7 @@ def text_size(box: NDArray[np.float32], size: tuple[int, int]) -> int:
 def place_panels(
     boxes: NDArray[np.float32],
     size: tuple[int, int],
-    measure: Callable[[int, Detail, int], tuple[int, int]],
+    measure: Callable[[int, PanelDetail, int], tuple[int, int]],
     gap: int,
     before: Sequence[PanelPlacement | None] | None = None,
 ) -> list[PanelPlacement | None]:
@@ -96,7 +96,7 @@ class _PanelPlacer:
     i: int
     boxes: NDArray[np.float32]
     size: tuple[int, int]
-    measure: Callable[[int, Detail, int], tuple[int, int]]
+    measure: Callable[[int, PanelDetail, int], tuple[int, int]]
     gap: int
     labels: NDArray[np.float32]
 
@@ -118,7 +118,7 @@ class _PanelPlacer:
                     tolerable = PanelPlacement(detail, em, rect, side)
                 if _OWN * own + foreign < least:
                     best, least = PanelPlacement(detail, em, rect, side), _OWN * own + foreign
-            if best is not None and detail is Detail.NAME:
+            if best is not None and detail is PanelDetail.NAME:
                 break  # smaller text would only be harder to read
         return tolerable or best
 
@@ -165,17 +165,17 @@ def _area(box: NDArray[np.float32]) -> float:
     return float((box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _levels(em: int) -> Iterator[tuple[Detail, int]]:
-    for detail in Detail:
+def _levels(em: int) -> Iterator[tuple[PanelDetail, int]]:
+    for detail in PanelDetail:
         yield detail, em
     for smaller in range(em - 1, _MIN_EM - 1, -1):
-        yield Detail.NAME, smaller
+        yield PanelDetail.NAME, smaller
 
 
-def _fits(extent: tuple[int, int], size: tuple[int, int], detail: Detail) -> bool:
+def _fits(extent: tuple[int, int], size: tuple[int, int], detail: PanelDetail) -> bool:
     if extent[0] > size[0] or extent[1] > size[1]:
         return False
-    return detail is Detail.NAME or extent[0] * extent[1] <= _MAX_AREA * size[0] * size[1]
+    return detail is PanelDetail.NAME or extent[0] * extent[1] <= _MAX_AREA * size[0] * size[1]
 
 
 def _positions(box: NDArray[np.float32], extent: tuple[int, int], size: tuple[int, int], gap: int) -> Iterator[Rect]:

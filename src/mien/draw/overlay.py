@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mien.draw.boxes import draw_outline, drawable_boxes, line_width
 from mien.draw.label_layout import PanelPlacement, place_panels
 from mien.draw.palette import colour_of
-from mien.draw.panel import Detail, Panel, panel_percent, plain_text
+from mien.draw.panel import FacePanel, PanelDetail, panel_percent, plain_text
 from mien.draw.rounded_rectangles import blend
 from mien.results.faces import Faces
 from mien.results.video import VideoFrame
@@ -126,15 +126,15 @@ class _PanelContent:
             others=_other_labels(faces, row, next(iter(moment.smoothed), None)),
         )
 
-    def panel(self, detail: Detail, em: int) -> Panel:
+    def panel(self, detail: PanelDetail, em: int) -> FacePanel:
         """The label at one level of detail, with text of ``em`` pixels."""
         name = "face" if not self.names else plain_text(self.label) if self.label else "…"
         known = self.share == self.share
-        bars = self.order[:_BARS] if detail is Detail.FULL else ()
-        return Panel(
-            title=(name, panel_percent(self.share) if known and detail is not Detail.NAME else ""),
+        bars = self.order[:_BARS] if detail is PanelDetail.FULL else ()
+        return FacePanel(
+            title=(name, panel_percent(self.share) if known and detail is not PanelDetail.NAME else ""),
             bars=tuple((plain_text(self.names[i]), self.smoothed[i]) for i in bars),
-            others=self.others if detail <= Detail.SHORT else (),
+            others=self.others if detail <= PanelDetail.SHORT else (),
             colour=colour_of(self.label, self.names),
             em=em,
             number=self.track if self.track >= 0 else None,

@@ -30,7 +30,7 @@ _DASH = 0.58
 _LONGEST = 14
 
 
-class Detail(IntEnum):
+class PanelDetail(IntEnum):
     """How much a panel shows; less where there is less room."""
 
     FULL = 0
@@ -44,7 +44,7 @@ class Detail(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class FacePanel:
     """The content and size of the label of one face.
 
     Attributes:
@@ -68,7 +68,7 @@ class Panel:
     keep_size: bool = False
 
     @classmethod
-    def of(cls, face: Face, detail: Detail, em: int) -> Panel:
+    def of(cls, face: Face, detail: PanelDetail, em: int) -> FacePanel:
         """The panel of a face at one level of detail, with text of ``em`` pixels."""
         shown = next(iter(nominal_heads({name: one.head for name, one in face.predictions.items()})), None)
         first = None if shown is None else face.predictions[shown]
@@ -80,11 +80,11 @@ class Panel:
         return cls(
             title=(
                 plain_text(first.label if first else "face"),
-                "" if detail is Detail.NAME else panel_percent(first.confidence if first else face.score),
+                "" if detail is PanelDetail.NAME else panel_percent(first.confidence if first else face.score),
             ),
-            bars=tuple((plain_text(label), p) for label, p in ranked) if detail is Detail.FULL else (),
+            bars=tuple((plain_text(label), p) for label, p in ranked) if detail is PanelDetail.FULL else (),
             others=tuple((plain_text(name), plain_text(label)) for name, label in others)
-            if detail <= Detail.SHORT
+            if detail <= PanelDetail.SHORT
             else (),
             colour=colour_of(first.label if first else None, labels),
             em=em,
@@ -238,7 +238,7 @@ def _length(text: str, em: int) -> float:
 
 
 @functools.lru_cache(maxsize=256)
-def _background(panel: Panel, size: tuple[int, int]) -> Tile:
+def _background(panel: FacePanel, size: tuple[int, int]) -> Tile:
     return panel.background(size)
 
 

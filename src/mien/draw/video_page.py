@@ -66,7 +66,7 @@ def write_html(
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _FaceRow:
     """One face in the table of all; ``linked`` where it has a section."""
 
     track: Track
@@ -142,11 +142,11 @@ def _page(report: VideoReport, thumbnails: Mapping[int, NDArray[np.uint8]]) -> s
     columns = max(40, min(300, _COLUMNS // max(len(detailed) * max(len(nominal), 1), 1)))
     listed = max(10, min(500, _EPISODES // max(len(detailed), 1)))
 
-    def row(track: Track) -> _Row:
+    def row(track: Track) -> _FaceRow:
         if first is None:
-            return _Row(track, svg.ribbon(plain[track.id], [], span, cuts, {}), track.id in linked)
+            return _FaceRow(track, svg.ribbon(plain[track.id], [], span, cuts, {}), track.id in linked)
         runs = episode_runs(_episodes(track, first), span, 250)
-        return _Row(track, svg.ribbon(series[first][track.id], runs, span, cuts, kinds[first]), track.id in linked)
+        return _FaceRow(track, svg.ribbon(series[first][track.id], runs, span, cuts, kinds[first]), track.id in linked)
 
     def timeline(track: Track, name: str, prediction: TrackPrediction) -> _Timeline:
         own, runs = series[name][track.id], episode_runs(prediction.episodes, span, 500)

@@ -35,7 +35,7 @@ class GroundTruth:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Detections:
+class PhotoDetections:
     """What a detector returned for a photo.
 
     Attributes:
@@ -50,7 +50,7 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Matches:
+class DetectionMatches:
     """Detections of a set of photos matched with its faces.
 
     Attributes:
@@ -75,8 +75,8 @@ class Matches:
 
 
 def match_detections(
-    truths: Sequence[GroundTruth], found: Sequence[Detections], *, overlap: float = 0.5, min_height: float = 8.0
-) -> Matches:
+    truths: Sequence[GroundTruth], found: Sequence[PhotoDetections], *, overlap: float = 0.5, min_height: float = 8.0
+) -> DetectionMatches:
     """Match detections with faces, photo by photo, the best score first.
 
     Args:
@@ -116,7 +116,7 @@ def match_detections(
         heights.append(tall[counts])
         face_scores.append(best[counts])
         errors.append(error[counts])
-    return Matches(
+    return DetectionMatches(
         np.concatenate([np.empty(0), *scores]),
         np.concatenate([np.empty(0, np.bool_), *true]).astype(np.bool_),
         np.concatenate([np.empty(0, np.bool_), *free]).astype(np.bool_),
@@ -128,7 +128,7 @@ def match_detections(
     )
 
 
-def match_boxes(found: Detections, boxes: Floats, overlap: float) -> NDArray[np.intp]:
+def match_boxes(found: PhotoDetections, boxes: Floats, overlap: float) -> NDArray[np.intp]:
     """``(n,)`` which face each detection matches, -1 for none. A face is matched once, by the best score."""
     partner = np.full(len(found.scores), -1, np.intp)
     if not len(boxes) or not len(partner):
@@ -151,7 +151,7 @@ def landmark_errors(found: Floats, truth: Floats) -> Floats:
     return np.asarray(np.divide(distance, eyes, out=np.full(len(eyes), np.nan), where=eyes > 0))
 
 
-def precision_recall(matches: Matches) -> tuple[Floats, Floats, Floats]:
+def precision_recall(matches: DetectionMatches) -> tuple[Floats, Floats, Floats]:
     """Precision and recall after each detection, best score first, and the scores; all ``(d,)``."""
     order = np.argsort(-matches.scores, kind="stable")
     hits = np.cumsum(matches.true[order])
@@ -159,7 +159,7 @@ def precision_recall(matches: Matches) -> tuple[Floats, Floats, Floats]:
     return precision, hits / max(len(matches.heights), 1), matches.scores[order]
 
 
-def average_precision(matches: Matches) -> float:
+def average_precision(matches: DetectionMatches) -> float:
     """Area under the curve of precision over recall, precision made monotone. NaN without a face."""
     if not len(matches.heights):
         return float("nan")
@@ -170,14 +170,14 @@ def average_precision(matches: Matches) -> float:
     return float(np.sum(np.diff(np.concatenate([[0.0], recall])) * highest))
 
 
-def false_boxes_per_photo(matches: Matches, threshold: float) -> float:
+def false_boxes_per_photo(matches: DetectionMatches, threshold: float) -> float:
     """False boxes at or above a score per photo without faces. NaN without such a photo."""
     if not matches.face_free_photos:
         return float("nan")
     return float(np.sum(matches.face_free & (matches.scores >= threshold))) / matches.face_free_photos
 
 
-def threshold_for(matches: Matches, false_boxes: float) -> float:
+def threshold_for(matches: DetectionMatches, false_boxes: float) -> float:
     """The lowest score at which there are at most ``false_boxes`` false boxes per photo without faces.
 
     A little above the score of the first false box too many; -inf where even all of them are few enough.
@@ -189,14 +189,14 @@ def threshold_for(matches: Matches, false_boxes: float) -> float:
     return float(np.nextafter(wrong[allowed], np.inf))
 
 
-def recall(matches: Matches, threshold: float, low: float = 0.0, high: float = np.inf) -> float:
+def recall(matches: DetectionMatches, threshold: float, low: float = 0.0, high: float = np.inf) -> float:
     """Share of the faces of ``low`` to below ``high`` pixels that are found at a score. NaN without such a face."""
     group = (matches.heights >= low) & (matches.heights < high)
     found = np.isfinite(matches.face_scores) & (matches.face_scores >= threshold)
     return float(np.mean(found[group])) if group.any() else float("nan")
 
 
-def landmark_error(matches: Matches, threshold: float, low: float = 0.0, high: float = np.inf) -> float:
+def landmark_error(matches: DetectionMatches, threshold: float, low: float = 0.0, high: float = np.inf) -> float:
     """Mean landmark error, as a share of the eye distance, of the faces of a size found at a score. NaN without any."""
     group = (matches.heights >= low) & (matches.heights < high) & (matches.face_scores >= threshold)
     errors = matches.errors[group]

@@ -31,7 +31,7 @@ Rgb = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tile:
+class CaptionedPicture:
     """A square picture with lines of text below it; a line's colour is None for ordinary text."""
 
     rgb: Rgb
@@ -96,7 +96,7 @@ def draw_outlines(crop: NDArray[np.uint8], quads: NDArray[np.float32], *, width:
     return out
 
 
-def tile_grid(rows: Sequence[Sequence[Tile]], *, title: str = "") -> Rgb:
+def tile_grid(rows: Sequence[Sequence[CaptionedPicture]], *, title: str = "") -> Rgb:
     """Tiles in rows, each with its text below; RGB uint8."""
     font = ImageFont.load_default(_EM)
     side = max(tile.rgb.shape[0] for row in rows for tile in row)

@@ -67,7 +67,7 @@ def write_face(
     rows = []
     for k, one in enumerate(targets):
         lines = (head.labels[one], percent(probabilities[0, one]))
-        row = [draw.Tile(draw.enlarge_face(crop), lines)]
+        row = [draw.CaptionedPicture(draw.enlarge_face(crop), lines)]
         for name in methods:
             row.append(_tile(crop, maps[name][k], name, quads, model.size))
         rows.append(row)
@@ -87,22 +87,24 @@ def write_face(
 
 def _tile(
     crop: NDArray[np.uint8], values: NDArray[np.float32], name: str, quads: NDArray[np.float32] | None, size: int
-) -> draw.Tile:
+) -> draw.CaptionedPicture:
     if name == REGIONS and quads is not None:
-        return draw.Tile(draw.draw_outlines(crop, quads, width=2), (name, "region of the transformer"))
+        return draw.CaptionedPicture(draw.draw_outlines(crop, quads, width=2), (name, "region of the transformer"))
     note = "red for, blue against" if is_signed(name) else ""
     note = note if np.any(values) else "nothing above 0"
-    return draw.Tile(draw.overlay_map(crop, values, signed=is_signed(name)), (name, note))
+    return draw.CaptionedPicture(draw.overlay_map(crop, values, signed=is_signed(name)), (name, note))
 
 
 def write_averages(averages: ClassAverages, folder: Path) -> None:
     """``average.png`` (one row per class: mean face, mean maps) and ``average.npz`` (see docs/explain.md)."""
     rows = []
     for k, label in enumerate(averages.labels):
-        row = [draw.Tile(draw.enlarge_face(averages.faces[k]), (label, f"mean of {averages.counts[k]} faces"))]
+        row = [
+            draw.CaptionedPicture(draw.enlarge_face(averages.faces[k]), (label, f"mean of {averages.counts[k]} faces"))
+        ]
         for m, name in enumerate(averages.methods):
             tile = draw.overlay_map(averages.faces[k], averages.maps[k, m], signed=is_signed(name))
-            row.append(draw.Tile(tile, (name, "red for, blue against" if is_signed(name) else "")))
+            row.append(draw.CaptionedPicture(tile, (name, "red for, blue against" if is_signed(name) else "")))
         rows.append(row)
     if rows:
         draw.save_png(draw.tile_grid(rows), folder / "average.png")
@@ -152,16 +154,16 @@ def write_regions(model: ExplainedNetwork, head: Head, crops: NDArray[np.uint8],
 
 def _region_row(
     crops: NDArray[np.uint8], quads: NDArray[np.float32], covered: NDArray[np.float32], size: int, title: str
-) -> list[draw.Tile]:
+) -> list[draw.CaptionedPicture]:
     mean = np.round(crops.mean(axis=0)).astype(np.uint8)
     share = np.asarray(covered.mean(axis=0), np.float32)
     outlines = draw.draw_outlines(mean, quads[:_SHOWN], width=1, opacity=0.6)
     scale = f"in {percent(share.min(), digits=0)} (dark) to {percent(share.max(), digits=0)}"
     # the scale begins at the least covered pixel, because most regions share their centre
     return [
-        draw.Tile(draw.enlarge_face(mean), (title, f"mean of {len(crops)}")),
-        draw.Tile(outlines, ("regions", f"{min(len(quads), _SHOWN)} of the faces")),
-        draw.Tile(
+        draw.CaptionedPicture(draw.enlarge_face(mean), (title, f"mean of {len(crops)}")),
+        draw.CaptionedPicture(outlines, ("regions", f"{min(len(quads), _SHOWN)} of the faces")),
+        draw.CaptionedPicture(
             draw.overlay_map(mean, np.asarray(share - share.min(), np.float32), signed=False), ("coverage", scale)
         ),
     ]
@@ -177,7 +179,7 @@ def write_contact_sheet(faces: Sequence[Mapping[str, Any]], data: Dataset, title
         if "agreement" in one:
             lines = (*lines, f"{percent(one['agreement'], digits=0)} of raters agree")
         colour = None if not known else CORRECT if one["true"] == one["predicted"] else WRONG
-        tiles.append(draw.Tile(draw.enlarge_face(data.images[one["index"]], 144), lines, colour))
+        tiles.append(draw.CaptionedPicture(draw.enlarge_face(data.images[one["index"]], 144), lines, colour))
     rows = [tiles[start : start + _COLUMNS] for start in range(0, len(tiles), _COLUMNS)]
     draw.save_png(draw.tile_grid(rows, title=title), _with(out, ".png"))
     write_json([{key: value for key, value in one.items() if key != "index"} for one in faces], _with(out, ".json"))

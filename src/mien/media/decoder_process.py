@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import MienError
-from mien.media.messages import Channel, error_from_dict
+from mien.media.messages import PipeChannel, error_from_dict
 
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -81,7 +81,7 @@ class DecoderProcess:
             env=os.environ | _ONE_THREAD,
         )
         _enlarge_pipe(self._popen.stdout)
-        self._channel = Channel(self._popen.stdout, self._popen.stdin)
+        self._channel = PipeChannel(self._popen.stdout, self._popen.stdin)
         self._timed_out = self._killed = False
         self._lock = threading.Lock()
         try:

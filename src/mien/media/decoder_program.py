@@ -20,7 +20,7 @@ from typing import Any
 
 from mien.errors import ImageError, MienError, VideoError
 from mien.media.decoding_cost import COMPLEX, VIDEO_COMPLEX
-from mien.media.messages import Channel, error_to_dict
+from mien.media.messages import PipeChannel, error_to_dict
 
 _ORPHAN_SECONDS = 5.0
 """Seconds behind its wall clock after which a process ends that the other one should have ended."""
@@ -43,7 +43,7 @@ def main(memory_bytes: int) -> None:
     for name in ("SIGPROF", "SIGALRM"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    channel = Channel(os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0))
+    channel = PipeChannel(os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0))
     # nothing that a library prints may come between the messages
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -61,13 +61,13 @@ def main(memory_bytes: int) -> None:
             head, size = channel.receive_head()
             payload = bytearray(size)
             channel.receive_into(payload)
-            clocks = Clocks(head["seconds"], head["wall_seconds"])
+            clocks = RequestClocks(head["seconds"], head["wall_seconds"])
             clocks.start()
             _answer(channel, head, payload, memory_bytes, clocks)
             clocks.stop()
 
 
-class Clocks:
+class RequestClocks:
     """The clocks of a request, kept by the system: they end this process also where the other one no longer can.
 
     Args:
@@ -92,7 +92,9 @@ class Clocks:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
-def _answer(channel: Channel, head: Mapping[str, Any], payload: bytearray, memory_bytes: int, clocks: Clocks) -> None:
+def _answer(
+    channel: PipeChannel, head: Mapping[str, Any], payload: bytearray, memory_bytes: int, clocks: RequestClocks
+) -> None:
     operation = head["operation"]
     try:
         _OPERATIONS[operation](channel, head["arguments"], payload, clocks)
@@ -110,7 +112,7 @@ def _answer(channel: Channel, head: Mapping[str, Any], payload: bytearray, memor
     channel.send({"error": error_to_dict(answer)})
 
 
-def _image(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, _: Clocks) -> None:
+def _image(channel: PipeChannel, arguments: Mapping[str, Any], payload: bytearray, _: RequestClocks) -> None:
     from mien.media.image import load_image
 
     path, options = arguments["path"], {name: arguments[name] for name in ("max_pixels", "reduce")}
@@ -118,7 +120,7 @@ def _image(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, _
     channel.send({"shape": frame.rgb.shape, "full_size": frame.full_size}, frame.rgb)
 
 
-def _video(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, clocks: Clocks) -> None:
+def _video(channel: PipeChannel, arguments: Mapping[str, Any], payload: bytearray, clocks: RequestClocks) -> None:
     from mien.media.selection import FrameSelection
     from mien.media.video import open_video
 
@@ -144,18 +146,18 @@ def _video(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, c
         channel.send({"end": True, "lost": video.lost, "problems": video.problems})
 
 
-def _frame_sizes(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, _: Clocks) -> None:
+def _frame_sizes(channel: PipeChannel, arguments: Mapping[str, Any], payload: bytearray, _: RequestClocks) -> None:
     from mien.media.probe import frame_sizes
 
     channel.send({"sizes": frame_sizes(Path(arguments["path"]), arguments["containers"])})
 
 
-def _call(channel: Channel, arguments: Mapping[str, Any], payload: bytearray, _: Clocks) -> None:
+def _call(channel: PipeChannel, arguments: Mapping[str, Any], payload: bytearray, _: RequestClocks) -> None:
     function = getattr(importlib.import_module(arguments["module"]), arguments["function"])
     channel.send({"result": function(*arguments["arguments"])})
 
 
-_OPERATIONS: Mapping[str, Callable[[Channel, Mapping[str, Any], bytearray, Clocks], None]] = {
+_OPERATIONS: Mapping[str, Callable[[PipeChannel, Mapping[str, Any], bytearray, RequestClocks], None]] = {
     "image": _image,
     "video": _video,
     "frame_sizes": _frame_sizes,

@@ -14,7 +14,7 @@ _MIN_GAP = 0.1
 
 
 @dataclass(slots=True)
-class _Stretch:
+class _LossStretch:
     first: int
     last: int
     start: float
@@ -40,7 +40,7 @@ class LossReport:
         self.in_gaps = 0
         self._rate = rate
         self._seconds = seconds
-        self._stretches: list[_Stretch] = []
+        self._stretches: list[_LossStretch] = []
         self._unlisted, self._unlisted_in_gaps = 0, 0
         self._gaps: list[str] = []
         self._lines: list[str] = []
@@ -71,7 +71,7 @@ class LossReport:
         elif len(self._stretches) < _MAX_LISTED:
             if stretch is not None:
                 stretch.open = False
-            self._stretches.append(_Stretch(index, index, time, time))
+            self._stretches.append(_LossStretch(index, index, time, time))
         else:
             self._unlisted += 1
 
@@ -121,7 +121,7 @@ class LossReport:
             self._even_steps += even
 
 
-def _stretch_line(stretch: _Stretch) -> str:
+def _stretch_line(stretch: _LossStretch) -> str:
     if stretch.first == stretch.last:
         line = f"frame {stretch.first} ({stretch.start:.2f} s) could not be decoded"
     else:

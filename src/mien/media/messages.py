@@ -18,7 +18,7 @@ _MAX_HEAD = 1 << 24
 _CHUNK = 1 << 20
 
 
-class Channel:
+class PipeChannel:
     """The two ends of pipes, unbuffered, as one.
 
     Args:

@@ -12,9 +12,9 @@ from typing import Any
 from mien.defaults import POOLED_INTERVAL
 from mien.errors import ModelError, choose_one
 from mien.labels import number_ranges
+from mien.models.label_sets import ScoreQuantiles, SetRule
 from mien.models.priors import DEFAULT, PHOTOS
 from mien.models.readout import Readout
-from mien.models.sets import ScoreQuantiles, SetRule
 from mien.text import listing
 
 METADATA_KEY = "mien.card"
@@ -48,7 +48,8 @@ class Head:
         frequencies: of the labels in the training data, above 0 and summing to 1; empty where they are not known.
         readouts: the head's read-outs, one for each prior that can be chosen; empty where there is no choice: then
             logits are divided by ``temperature``. Each read-out has a temperature of its own.
-        sets: what sets of labels follow from, one for each prior (`mien.models.sets`); empty where none was fitted.
+        sets: what sets of labels follow from, one for each prior (`mien.models.label_sets`); empty where none was
+            fitted.
         rule: the rule of the sets that results hold, chosen when the model is opened; None for none.
 
     Raises:
@@ -110,7 +111,7 @@ class Head:
 
         Args:
             prior: key of `mien.models.priors.PRIORS`.
-            coverage: probability with which a set holds the right label, one of `mien.models.sets.COVERAGES`.
+            coverage: probability with which a set holds the right label, one of `mien.models.label_sets.COVERAGES`.
             by_class: whether it does so for the faces of each label.
         """
         # without a choice of priors there is one fit, whatever prior is named

@@ -16,11 +16,11 @@ from mien.errors import InputError, ModelError
 from mien.models.card import METADATA_KEY, Card, Head
 from mien.models.devices import DeviceWarning, parse_device
 from mien.models.extra_inputs import ExtraInput, find_extra_input
+from mien.models.label_sets import check_coverage
 from mien.models.preprocessing import normalize
 from mien.models.priors import DEFAULT, PRIORS
 from mien.models.readout import apply_readout
 from mien.models.session import Session, open_session, run_session
-from mien.models.sets import check_coverage
 from mien.text import listing
 
 Probabilities = dict[str, NDArray[np.float32]]

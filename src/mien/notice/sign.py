@@ -31,7 +31,7 @@ _INK, _QUIET = "#14181d", "#4a525b"
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _SignLine:
     text: str
     size: float
     bold: bool
@@ -103,28 +103,28 @@ def draw_sign(notices: Sequence[Notice]) -> Figure:
             fontweight="bold" if line.bold else "normal", parse_math=False,
         )  # fmt: skip
     review = " · ".join(dict.fromkeys(one.review for one in notices))
-    small = [_Line(text, 6.0, False, _QUIET, 0.0) for text in _wrapped(review, 6.0, bold=False)]
+    small = [_SignLine(text, 6.0, False, _QUIET, 0.0) for text in _wrapped(review, 6.0, bold=False)]
     for at, line in enumerate(reversed(small)):
         figure.text(_MARGIN / _WIDTH, (0.35 + at * 6 * _LINE / 72) / _HEIGHT, line.text, fontsize=6, color=_QUIET)
     return figure
 
 
-def _lines(notices: Sequence[Notice], size: float) -> list[_Line]:
-    lines: list[_Line] = []
+def _lines(notices: Sequence[Notice], size: float) -> list[_SignLine]:
+    lines: list[_SignLine] = []
     for number, one in enumerate(notices):
         gap = size * _GAP if number else 0.0
         for text in _wrapped(one.heading, size, bold=True):
-            lines.append(_Line(text, size, True, _INK, gap))
+            lines.append(_SignLine(text, size, True, _INK, gap))
             gap = 0.0
         short = one.short().sentences
         body = " ".join(sentence.text for sentence in short)
-        lines += [_Line(text, size * 2 / 3, False, _INK, 0.0) for text in _wrapped(body, size * 2 / 3, bold=False)]
+        lines += [_SignLine(text, size * 2 / 3, False, _INK, 0.0) for text in _wrapped(body, size * 2 / 3, bold=False)]
         sources = "; ".join(dict.fromkeys(source for sentence in short for source in sentence.sources))
-        lines += [_Line(text, size / 2, False, _QUIET, 0.0) for text in _wrapped(sources, size / 2, bold=False)]
+        lines += [_SignLine(text, size / 2, False, _QUIET, 0.0) for text in _wrapped(sources, size / 2, bold=False)]
     return lines
 
 
-def _height(lines: Sequence[_Line]) -> float:
+def _height(lines: Sequence[_SignLine]) -> float:
     return sum(line.before + line.size * _LINE for line in lines) / 72
 
 

@@ -81,7 +81,7 @@ class PhotoOutputs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Analysed:
+class _AnalysedPicture:
     """A picture whose rows are written.
 
     Attributes:
@@ -154,8 +154,8 @@ class PhotoJob:
         self._progress: AppendFile | None = None
         self._progress_end = 0
         self._call = self._describe()
-        self._before: dict[str, _Analysed] = {}
-        self._pending: list[_Analysed] = []
+        self._before: dict[str, _AnalysedPicture] = {}
+        self._pending: list[_AnalysedPicture] = []
         self._complete = self._was_complete = False
         if resume and has_progress(outputs):
             self._read_progress()
@@ -288,7 +288,7 @@ class PhotoJob:
             if self._progress_path is not None:
                 written = max((table.rows for table in self.tables), default=0)
                 name = self._names.get(photo)
-                self._pending.append(_Analysed(_key(photo), *_size_and_time(photo), written, name))
+                self._pending.append(_AnalysedPicture(_key(photo), *_size_and_time(photo), written, name))
 
     def _save_annotated(self, photo: Path, frame: Frame, faces: Faces) -> MienError | None:
         if self._outputs.annotated is None or self._full:
@@ -410,7 +410,7 @@ class PhotoJob:
         self._was_complete = True
         common = set.intersection(*held.values())
         before = [_key(photo) for name, photo in given.items() if name in common]
-        self._before = {key: _Analysed(key, *_size_and_time(Path(key)), 0, None) for key in before}
+        self._before = {key: _AnalysedPicture(key, *_size_and_time(Path(key)), 0, None) for key in before}
 
     def _read_progress(self) -> None:
         path = self._progress_path
@@ -420,7 +420,7 @@ class PhotoJob:
             content = path.read_bytes()
             whole = content[: content.rfind(b"\n") + 1]
             header, *lines = [json.loads(line) for line in whole.splitlines()] or [{}]
-            before = [_Analysed(*line) for line in lines]
+            before = [_AnalysedPicture(*line) for line in lines]
             version, call = header["version"], header["call"]
             if any(not isinstance(number, int) for one in before for number in (one.size, one.time, one.rows)):
                 raise ValueError("rows")

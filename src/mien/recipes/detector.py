@@ -87,8 +87,8 @@ def split_photos(photos: DetectionPhotos) -> NDArray[np.bool_]:
 
 def prepare(photos: Path, faces: Path | None, cache: Path) -> tuple[TrainingPhotos, DetectionPhotos]:
     """What is trained on, and the photos held out. Decoded photos and located faces are kept in ``cache``."""
-    from mien.training.detection.faces import load_tiles, locate_faces, read_pictures, save_tiles
-    from mien.training.detection.store import build_store
+    from mien.training.detection.face_tiles import load_tiles, locate_faces, read_pictures, save_tiles
+    from mien.training.detection.photo_store import build_store
 
     make_folder(cache)
     everything = read_detection(photos)
@@ -99,7 +99,7 @@ def prepare(photos: Path, faces: Path | None, cache: Path) -> tuple[TrainingPhot
     elif faces is not None:
         path = cache / "tiles.npz"
         if not path.is_file():
-            from mien.training.detection.locate import padded_mtcnn
+            from mien.training.detection.mtcnn_faces import padded_mtcnn
 
             save_tiles(locate_faces(read_pictures(faces, 14_000, 0), padded_mtcnn()), path)
         tiles = load_tiles(path)

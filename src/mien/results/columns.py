@@ -25,7 +25,7 @@ ROW_GROUP = 65_536
 _NOT_IN_NAMES = re.compile(r"\W+")
 
 
-class Wild(str):
+class AnyKey(str):
     """A key of a JSON object that stands for any name: that of a head or of a label."""
 
     __slots__ = ()
@@ -212,7 +212,7 @@ def _describe(node: dict[str, Any], column: Column[Any]) -> None:
     for place, key in enumerate(parents):
         in_list = isinstance(column.path[place + 1], int)
         inner: dict[str, Any] = {"type": "array", "prefixItems": []} if in_list else {"type": "object"}
-        if isinstance(key, Wild):
+        if isinstance(key, AnyKey):
             node = node.setdefault("additionalProperties", inner)
         else:
             if column.required and key not in node.setdefault("required", []):
@@ -228,7 +228,7 @@ def _describe(node: dict[str, Any], column: Column[Any]) -> None:
     if isinstance(last, int):
         node["prefixItems"].append(leaf)
         node["minItems"] = node["maxItems"] = len(node["prefixItems"])
-    elif isinstance(last, Wild):
+    elif isinstance(last, AnyKey):
         node["additionalProperties"] = leaf
     else:
         node.setdefault("properties", {})[last] = leaf

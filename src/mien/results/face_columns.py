@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mien.errors import InputError, MissingExtraError
 from mien.models.card import Head
 from mien.results.columns import (
+    AnyKey,
     Column,
-    Wild,
     check_names,
     column_names,
     csv_values,
@@ -347,7 +347,7 @@ _VIDEO_END: tuple[Column[FaceTable], ...] = (
 def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTable]]:
     """The columns of one head."""
     ranges = head.ranges is not None
-    root = ("predictions", Wild(name))
+    root = ("predictions", AnyKey(name))
     stem, parts = head_name(name), column_names(head.labels)
     label, column = f"{name}_range" if ranges else name, f"{stem}_range" if ranges else stem
     pooled = ", pooled over the track so far" if video and head.ordered else ""
@@ -404,7 +404,7 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     for i, (one, part) in enumerate(zip(head.labels, parts, strict=True)):
         yield Column(
             f"{stem}_{part}", "float64", f"probability of {one}{pooled}", probability(name, i),
-            (*root, "probabilities", Wild(one)), any_description="probability of the label", **fine,
+            (*root, "probabilities", AnyKey(one)), any_description="probability of the label", **fine,
         )  # fmt: skip
     if head.rule is not None:
         yield from set_columns(name, head, lambda table: table.predictions(name).probabilities, LIST_OF_LABELS)
@@ -417,7 +417,7 @@ def head_columns(name: str, head: Head, video: bool) -> Iterator[Column[FaceTabl
     for i, (one, part) in enumerate(zip(head.labels, parts, strict=True)):
         yield Column(
             f"{stem}_smoothed_{part}", "float64", f"probability of {one}, filtered over time",
-            probability(frame("smoothed"), i), (*root, "smoothed", Wild(one)),
+            probability(frame("smoothed"), i), (*root, "smoothed", AnyKey(one)),
             any_description="probability of the label, filtered over time", **fine,
         )  # fmt: skip
     yield Column(
@@ -445,7 +445,7 @@ def set_columns(
         probabilities: from the table to ``(n, k)``; NaN rows where nothing is known.
         schema: of the list.
     """
-    rule, stem, root = head.rule, head_name(name), ("predictions", Wild(name))
+    rule, stem, root = head.rule, head_name(name), ("predictions", AnyKey(name))
     if rule is None:
         return
     share = f"{rule.coverage:.0%}" + (" of the faces of each label" if rule.by_class else " of faces")

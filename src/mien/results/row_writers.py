@@ -35,7 +35,7 @@ from mien.files import (
     sync,
 )
 from mien.models.card import Head
-from mien.models.sets import SetRule
+from mien.models.label_sets import SetRule
 from mien.results.columns import ROW_GROUP, Column, arrow_schema, csv_values, flat_values
 from mien.results.face_columns import FaceTable, face_objects, mixed_columns
 from mien.results.video import frame_object, json_line

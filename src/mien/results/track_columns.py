@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.models.card import Head
-from mien.results.columns import Column, Wild, check_names, column_names, head_name, json_objects
+from mien.results.columns import AnyKey, Column, check_names, column_names, head_name, json_objects
 from mien.results.face_columns import AGE, EMOTION, LIST_OF_LABELS, set_columns
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def track_columns(heads: Mapping[str, Head]) -> tuple[Column[Sequence[Track]], .
 
 def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
     ranges = head.ranges is not None
-    root = ("predictions", Wild(name))
+    root = ("predictions", AnyKey(name))
     stem, parts = head_name(name), dict(zip(head.labels, column_names(head.labels), strict=True))
     label, column = f"{name}_range" if ranges else name, f"{stem}_range" if ranges else stem
     text = label.replace("_", " ")
@@ -106,7 +106,8 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
     what = "pooled probability" if head.ordered else "time-weighted mean probability"
     columns += [
         Column(f"{stem}_{parts[one]}", "float64", f"{what} of {one}", probability(one),
-               (*root, "probabilities", Wild(one)), any_description="probability of the label over the track", **_SHARE)
+               (*root, "probabilities", AnyKey(one)), any_description="probability of the label over the track",
+               **_SHARE)
         for one in head.labels
     ]  # fmt: skip
     if head.rule is not None:
@@ -115,7 +116,7 @@ def _head_columns(name: str, head: Head) -> tuple[Column[Sequence[Track]], ...]:
         return tuple(columns)
     columns += [
         Column(f"{stem}_share_{parts[one]}", "float64", f"fraction of the observed time with {one} as stable label",
-               share(one), (*root, "shares", Wild(one)),
+               share(one), (*root, "shares", AnyKey(one)),
                any_description="fraction of the observed time with this stable label", **_SHARE)
         for one in head.labels
     ]  # fmt: skip

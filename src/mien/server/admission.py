@@ -178,7 +178,7 @@ class AdmissionMiddleware:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, headers = time.perf_counter(), Headers(scope=scope)
         _set_request_id(scope, headers)
-        opening = _Opening(receive, send, scope, self._metrics)
+        opening = _OpeningWebSocket(receive, send, scope, self._metrics)
         try:
             self._check_head(scope, headers)
             scope["state"]["key"] = self._access.accepts_headers(headers)
@@ -333,7 +333,7 @@ class _SecuredResponse:
         await self._send(message)
 
 
-class _Opening:
+class _OpeningWebSocket:
     """A WebSocket until it is open: refused, it is answered with a problem over HTTP."""
 
     def __init__(self, receive: Receive, send: Send, scope: Scope, metrics: ServiceMetrics) -> None:

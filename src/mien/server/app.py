@@ -25,13 +25,13 @@ from mien.server.job_queue import JobQueue
 from mien.server.limits import ServiceLimits
 from mien.server.metrics import ServiceMetrics
 from mien.server.openapi import WILDCARDS, complete_description
-from mien.server.parameters import refuse_unknown_parameters
 from mien.server.problems import ProblemError, problem_from
-from mien.server.service import ServiceState
+from mien.server.query_parameters import refuse_unknown_parameters
+from mien.server.service_state import ServiceState
 from mien.server.uploads import ClientGoneError
 from mien.server.v1 import info, live, photos, videos
 from mien.server.workdir import temporary_workdir
-from mien.web.offer import DeviceOffer
+from mien.web.device_offer import DeviceOffer
 
 _DESCRIPTION = (
     "How faces look to raters, not what people feel: photos, videos and live frames. Nothing leaves the machine that "

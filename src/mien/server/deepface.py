@@ -25,7 +25,7 @@ from mien.server.clients import client_address
 from mien.server.engine import PhotoRequest
 from mien.server.json_structure import check_json_structure
 from mien.server.problems import DEEPFACE_STATUSES, ProblemError
-from mien.server.service import ServiceState, service_state
+from mien.server.service_state import ServiceState, service_state
 from mien.server.uploads import (
     decode_base64,
     media_type,
@@ -35,7 +35,7 @@ from mien.server.uploads import (
     unsupported_media_type,
 )
 from mien.server.v1.schemas import ONE_PIXEL_PNG
-from mien.server.worker_pool import Kind, Task
+from mien.server.worker_pool import TaskOrigin, WorkKind
 
 router = APIRouter(tags=["deepface"])
 
@@ -125,7 +125,7 @@ async def analyze(request: Request) -> JSONResponse:
 
 async def _answer(service: ServiceState, body: bytes | _Form, client: str) -> dict[str, Any]:
     """The JSON-ready answer: everything after the upload, so that the request's time limit bounds it."""
-    run, task = service.engine.pool.run, Task(Kind.PHOTO, client)
+    run, task = service.engine.pool.run, TaskOrigin(WorkKind.PHOTO, client)
     fields, data = (await run(task, _parse_object, body), None) if isinstance(body, bytes) else body
     if data is None:
         text = next((fields[name] for name in _IMAGE_FIELDS if fields.get(name)), None)

@@ -38,10 +38,10 @@ from mien.predict.model_set import ModelInput, ModelSet
 from mien.results.faces import Faces
 from mien.server.limits import ServiceLimits
 from mien.server.problems import ProblemError, problem_from
-from mien.server.worker_pool import Kind, Task, WorkerPool
+from mien.server.worker_pool import TaskOrigin, WorkerPool, WorkKind
 
 _Result = TypeVar("_Result")
-_FINISHING = Task(Kind.PHOTO, first=True)
+_FINISHING = TaskOrigin(WorkKind.PHOTO, first=True)
 """Classification of photos whose faces are detected."""
 _MAX_SIDE = 32_766
 """Pixels of the longest side that OpenCV can crop faces from."""
@@ -263,7 +263,7 @@ class InferenceEngine:
         future: Future[PhotoResult] = Future()
         try:
             detect = functools.partial(self._detect, request=request)
-            photo = await self.run_on_frame(Task(Kind.PHOTO, client), data, self.limits.pixels, detect)
+            photo = await self.run_on_frame(TaskOrigin(WorkKind.PHOTO, client), data, self.limits.pixels, detect)
             if not photo.faces:
                 return PhotoResult(photo.faces, photo.left_out)
             self._waiting.append((photo, future))
@@ -285,9 +285,11 @@ class InferenceEngine:
             ProblemError: the photo is too large or cannot be read.
         """
         render = functools.partial(_render, max_side=max_side)
-        return await self.run_on_frame(Task(Kind.PHOTO, client), data, self.limits.pixels, render)
+        return await self.run_on_frame(TaskOrigin(WorkKind.PHOTO, client), data, self.limits.pixels, render)
 
-    async def run_on_frame(self, task: Task, data: bytes, max_pixels: int, work: Callable[[Frame], _Result]) -> _Result:
+    async def run_on_frame(
+        self, task: TaskOrigin, data: bytes, max_pixels: int, work: Callable[[Frame], _Result]
+    ) -> _Result:
         """Decode one picture, and return what ``work`` returns for it in a worker.
 
         Args:

@@ -30,7 +30,7 @@ _GRACE_SECONDS = 0.5
 """Time for which a connection may be silent before it can be closed for another one."""
 
 
-class Connection(Protocol):
+class HttpConnection(Protocol):
     """What the choice of a connection to close depends on."""
 
     @property
@@ -43,8 +43,8 @@ class Connection(Protocol):
 
 
 def find_place(
-    connections: Sequence[Connection], address: str, limits: ServiceLimits, now: float, proxy: str | None = None
-) -> tuple[bool, Connection | None]:
+    connections: Sequence[HttpConnection], address: str, limits: ServiceLimits, now: float, proxy: str | None = None
+) -> tuple[bool, HttpConnection | None]:
     """Whether a new connection gets a place, and the connection that is closed for it, if any.
 
     Args:
@@ -191,14 +191,14 @@ def limited_protocol(limits: ServiceLimits, proxy: str | None = None) -> type[H1
 
 
 @dataclass(frozen=True, slots=True)
-class _Upgraded:
+class _UpgradedConnection:
     """A WebSocket, which is never silent."""
 
     address: str
     silent_since: None = None
 
 
-def _as_connection(protocol: Any) -> Connection:
+def _as_connection(protocol: Any) -> HttpConnection:
     if isinstance(protocol, H11Protocol):
-        return cast(Connection, protocol)
-    return _Upgraded(normalized_address(str((protocol.client or ("",))[0])))
+        return cast(HttpConnection, protocol)
+    return _UpgradedConnection(normalized_address(str((protocol.client or ("",))[0])))

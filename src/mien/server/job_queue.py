@@ -27,7 +27,7 @@ from mien.server.metrics import ServiceMetrics
 from mien.server.problems import ProblemError, problem_from
 from mien.server.video_analysis import UPLOAD, VideoAnalysis, VideoProgress, VideoRequest, check_container
 from mien.server.workdir import Workdir
-from mien.server.worker_pool import Kind, Task
+from mien.server.worker_pool import TaskOrigin, WorkKind
 
 log = get_logger(__name__)
 
@@ -109,7 +109,7 @@ class AnalysisJob:
 
 
 @dataclass(eq=False)
-class Upload:
+class VideoUpload:
     """A video that is being uploaded.
 
     Attributes:
@@ -141,7 +141,7 @@ class JobQueue:
     ) -> None:
         self._engine, self._limits, self._metrics, self._workdir = engine, limits, metrics, workdir
         self._jobs: dict[str, AnalysisJob] = {}
-        self._uploads: list[Upload] = []
+        self._uploads: list[VideoUpload] = []
         self._removals: set[asyncio.Task[None]] = set()
         self._running = 0
         self._turns = itertools.count(1)
@@ -151,7 +151,7 @@ class JobQueue:
         return len(self._jobs)
 
     @contextlib.contextmanager
-    def upload(self, uploader: Uploader, chosen_id: str | None = None) -> Iterator[Upload]:
+    def upload(self, uploader: Uploader, chosen_id: str | None = None) -> Iterator[VideoUpload]:
         """Room and a folder for a video that is being uploaded; the folder is removed unless `add` takes it.
 
         Raises:
@@ -160,12 +160,12 @@ class JobQueue:
         self.expire()
         self._check_id(chosen_id)
         self._check_room(uploader)
-        upload: Upload | None = None
+        upload: VideoUpload | None = None
         try:
             self._workdir.ensure()
             folder = self._workdir.path / secrets.token_urlsafe(_NUMBER_BYTES)
             folder.mkdir(mode=0o700)
-            upload = Upload(folder, uploader, chosen_id)
+            upload = VideoUpload(folder, uploader, chosen_id)
             self._uploads.append(upload)
             yield upload
         except OSError:
@@ -175,7 +175,7 @@ class JobQueue:
                 self._uploads.remove(upload)
                 _remove(upload.folder)
 
-    def add(self, upload: Upload, request: VideoRequest, chosen_id: str | None = None) -> AnalysisJob:
+    def add(self, upload: VideoUpload, request: VideoRequest, chosen_id: str | None = None) -> AnalysisJob:
         """Queue a video whose upload is complete.
 
         Raises:
@@ -360,7 +360,7 @@ class JobQueue:
 
     async def _analyse(self, job: AnalysisJob) -> None:
         # what waits for a decoder holds no worker
-        wait, limits, task = self._engine.video_decoding.run, self._limits, Task(Kind.VIDEO, job.id)
+        wait, limits, task = self._engine.video_decoding.run, self._limits, TaskOrigin(WorkKind.VIDEO, job.id)
         with self._engine.decoders.video() as decoder:
             job.decoder = decoder
             await self._step(wait(task, check_container, decoder, job.folder / UPLOAD, limits))
@@ -371,7 +371,7 @@ class JobQueue:
 
     async def _analyse_steps(self, job: AnalysisJob, analysis: VideoAnalysis) -> None:
         run, wait, limits = self._engine.pool.run, self._engine.video_decoding.run, self._limits
-        task = Task(Kind.VIDEO, job.id)
+        task = TaskOrigin(WorkKind.VIDEO, job.id)
         try:
             while True:
                 await self._step(wait(task, analysis.wait))

@@ -14,7 +14,7 @@ import onnxruntime
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from mien.server.worker_pool import Kind
+from mien.server.worker_pool import WorkKind
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SHORT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -71,7 +71,7 @@ class ServiceMetrics:
             }
         )
 
-    def set_gauges(self, waiting: Callable[[Kind], float], kept: Callable[[], float]) -> None:
+    def set_gauges(self, waiting: Callable[[WorkKind], float], kept: Callable[[], float]) -> None:
         """Call these whenever the metrics are read.
 
         Args:
@@ -79,10 +79,10 @@ class ServiceMetrics:
             kept: number of videos kept.
         """
 
-        def of_kind(kind: Kind) -> Callable[[], float]:
+        def of_kind(kind: WorkKind) -> Callable[[], float]:
             return lambda: waiting(kind)
 
-        for kind in Kind:
+        for kind in WorkKind:
             self._waiting.labels(kind.value).set_function(of_kind(kind))
         self._kept.set_function(kept)
 

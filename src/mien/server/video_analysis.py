@@ -20,7 +20,7 @@ from mien.results.video import VideoFrame
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
 from mien.server.problems import ProblemError
-from mien.server.worker_pool import Kind
+from mien.server.worker_pool import WorkKind
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
@@ -174,7 +174,7 @@ class VideoAnalysis:
 
     def _step_frames(self) -> int:
         """Frames of a step: one at a time while others wait, which a step cannot be interrupted for."""
-        return 1 if self._engine.pool.is_contended(Kind.VIDEO) else BATCH
+        return 1 if self._engine.pool.is_contended(WorkKind.VIDEO) else BATCH
 
     def _join(self, decoder: VideoDecoder, parts: Sequence[Path], path: Path, original: Any) -> tuple[str, ...]:
         """As `mien.draw.video_parts.join_parts`, which reads the sound of a stranger's file, in a process."""

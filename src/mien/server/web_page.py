@@ -17,9 +17,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from mien.errors import MienError
-from mien.server.conditional import not_modified, weak_tag
+from mien.server.entity_tags import not_modified, weak_tag
 from mien.server.problems import ProblemError
-from mien.web.offer import DeviceOffer
+from mien.web.device_offer import DeviceOffer
 from mien.web.page_files import page_files
 
 router = APIRouter(include_in_schema=False)

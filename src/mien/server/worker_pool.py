@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Kind(enum.Enum):
+class WorkKind(enum.Enum):
     """Kinds of work; the names are those of metrics."""
 
     PHOTO = "photo"
@@ -32,7 +32,7 @@ class Kind(enum.Enum):
     VIDEO = "video"
 
 
-SHARES: Mapping[Kind, float] = {Kind.PHOTO: 0.5, Kind.LIVE: 0.3, Kind.VIDEO: 0.2}
+SHARES: Mapping[WorkKind, float] = {WorkKind.PHOTO: 0.5, WorkKind.LIVE: 0.3, WorkKind.VIDEO: 0.2}
 """Shares of the computing time, where all kinds wait."""
 RESERVE_SECONDS = 1.0
 """Time after a photo during which one thread is kept for the next one."""
@@ -41,7 +41,7 @@ _SMOOTHING = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TaskOrigin:
     """What a piece of work belongs to.
 
     Attributes:
@@ -50,21 +50,21 @@ class Task:
         first: whether it finishes something in progress, and so goes before everything that does not.
     """
 
-    kind: Kind
+    kind: WorkKind
     client: str = ""
     first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _WaitingCall:
     call: Callable[[], None]
-    kind: Kind
+    kind: WorkKind
     client: str
     since: float
 
 
 @dataclass
-class _Line:
+class _KindQueue:
     """What waits of one kind.
 
     Attributes:
@@ -80,17 +80,17 @@ class _Line:
     clock: float = 0.0
     mean_seconds: float = 0.0
     running: int = 0
-    clients: OrderedDict[str, deque[_Waiting]] = field(default_factory=OrderedDict)
+    clients: OrderedDict[str, deque[_WaitingCall]] = field(default_factory=OrderedDict)
     busy: Counter[str] = field(default_factory=Counter)
 
-    def add(self, waiting: _Waiting) -> None:
+    def add(self, waiting: _WaitingCall) -> None:
         self.clients.setdefault(waiting.client, deque()).append(waiting)
 
     def next_client(self, most: int | None) -> str | None:
         """The client whose turn it is, of those of whose tasks fewer than ``most`` run."""
         return next((one for one in self.clients if most is None or self.busy[one] < most), None)
 
-    def take(self, client: str) -> _Waiting:
+    def take(self, client: str) -> _WaitingCall:
         line = self.clients[client]
         waiting = line.popleft()
         if line:
@@ -112,11 +112,13 @@ class WorkerPool:
         on_start: called when a thread starts a task, with its kind and the seconds that it waited.
     """
 
-    def __init__(self, threads: int, shares: Mapping[Kind, float] = SHARES, *, client_tasks: int | None = None) -> None:
+    def __init__(
+        self, threads: int, shares: Mapping[WorkKind, float] = SHARES, *, client_tasks: int | None = None
+    ) -> None:
         self.threads, self._client_tasks = threads, client_tasks
-        self.on_start: Callable[[Kind, float], None] = lambda _, __: None
-        self._lines = {kind: _Line(share) for kind, share in shares.items()}
-        self._first: deque[_Waiting] = deque()
+        self.on_start: Callable[[WorkKind, float], None] = lambda _, __: None
+        self._lines = {kind: _KindQueue(share) for kind, share in shares.items()}
+        self._first: deque[_WaitingCall] = deque()
         self._change = threading.Condition()
         self._now = 0.0
         self._photo_until = 0.0
@@ -127,23 +129,23 @@ class WorkerPool:
         for thread in self._threads:
             thread.start()
 
-    def waiting(self, kind: Kind) -> int:
+    def waiting(self, kind: WorkKind) -> int:
         """Number of tasks of a kind that no thread has started."""
         with self._change:
             first = sum(one.kind is kind for one in self._first)
             return first + sum(len(line) for line in self._lines[kind].clients.values())
 
-    def is_contended(self, kind: Kind) -> bool:
+    def is_contended(self, kind: WorkKind) -> bool:
         """Whether work of other kinds waits, or a photo came a moment ago: then long tasks are best divided."""
         with self._change:
             others = any(line.clients for other, line in self._lines.items() if other is not kind)
-            return others or (kind is not Kind.PHOTO and time.monotonic() < self._photo_until)
+            return others or (kind is not WorkKind.PHOTO and time.monotonic() < self._photo_until)
 
-    async def run(self, task: Task, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, task: TaskOrigin, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What ``work`` returns or raises. Cancelled before a thread starts it, it is skipped."""
         return await asyncio.wrap_future(self.submit(task, work, *args, **kwargs))
 
-    def submit(self, task: Task, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def submit(self, task: TaskOrigin, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As `run`, for callers without an event loop."""
         future: Future[T] = Future()
 
@@ -156,9 +158,9 @@ class WorkerPool:
                 future.set_exception(error)
 
         now = time.monotonic()
-        waiting = _Waiting(call, task.kind, task.client, now)
+        waiting = _WaitingCall(call, task.kind, task.client, now)
         with self._change:
-            if task.kind is Kind.PHOTO:
+            if task.kind is WorkKind.PHOTO:
                 self._photo_until = now + RESERVE_SECONDS
             if task.first:
                 self._first.append(waiting)
@@ -188,7 +190,7 @@ class WorkerPool:
             self._end(waiting, charged, time.monotonic() - began)
             del started, waiting  # or they would keep their picture until the next one comes
 
-    def _next(self) -> tuple[_Waiting, float] | None:
+    def _next(self) -> tuple[_WaitingCall, float] | None:
         """Wait for the task that is next, and what it is charged; None when the pool is closed and nothing waits."""
         with self._change:
             while True:
@@ -199,7 +201,7 @@ class WorkerPool:
                     return None
                 turns = {kind: line.next_client(self._client_tasks) for kind, line in lines.items()}
                 ready = {kind: client for kind, client in turns.items() if client is not None}
-                allowed = [kind for kind in ready if kind is Kind.PHOTO or not self._is_reserved()]
+                allowed = [kind for kind in ready if kind is WorkKind.PHOTO or not self._is_reserved()]
                 if allowed:
                     kind = min(allowed, key=lambda one: self._lines[one].clock)
                     self._now = max(self._now, self._lines[kind].clock)
@@ -209,10 +211,10 @@ class WorkerPool:
 
     def _is_reserved(self) -> bool:
         """Whether the thread that is free is kept for photos."""
-        others = sum(line.running for kind, line in self._lines.items() if kind is not Kind.PHOTO)
+        others = sum(line.running for kind, line in self._lines.items() if kind is not WorkKind.PHOTO)
         return others >= self.threads - 1 > 0 and not self._closing and time.monotonic() < self._photo_until
 
-    def _start(self, waiting: _Waiting) -> tuple[_Waiting, float]:
+    def _start(self, waiting: _WaitingCall) -> tuple[_WaitingCall, float]:
         line = self._lines[waiting.kind]
         charged = line.mean_seconds
         line.running += 1
@@ -220,7 +222,7 @@ class WorkerPool:
         line.clock += charged / line.share
         return waiting, charged
 
-    def _end(self, waiting: _Waiting, charged: float, seconds: float) -> None:
+    def _end(self, waiting: _WaitingCall, charged: float, seconds: float) -> None:
         with self._change:
             line = self._lines[waiting.kind]
             line.running -= 1

@@ -16,7 +16,7 @@ from mien.smoothing.options import TIME_TOLERANCE
 
 
 @dataclass(slots=True)
-class _Stretch:
+class _LabelStretch:
     label: int
     start: float
     end: float
@@ -44,7 +44,7 @@ class EpisodeLog:
     def __init__(self, *, shortest: float, bridge: float) -> None:
         self._shortest = shortest - TIME_TOLERANCE
         self._bridge = bridge + TIME_TOLERANCE
-        self._stretches: list[_Stretch] = []
+        self._stretches: list[_LabelStretch] = []
         self._fixed = 0  # number of stretches that cannot change any more
         self._open = False
 
@@ -100,12 +100,12 @@ class EpisodeLog:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state`."""
         self._open, self._fixed = state["open"], state["fixed"]
-        self._stretches = [_Stretch(*values) for values in state["stretches"]]
+        self._stretches = [_LabelStretch(*values) for values in state["stretches"]]
 
-    def _is_long_enough(self, stretch: _Stretch) -> bool:
+    def _is_long_enough(self, stretch: _LabelStretch) -> bool:
         return stretch.end - stretch.start >= self._shortest
 
-    def _begin(self, label: int, time: float, probability: float) -> _Stretch:
+    def _begin(self, label: int, time: float, probability: float) -> _LabelStretch:
         stretches = self._stretches
         for i in range(len(stretches) - 1, -1, -1):
             stretch = stretches[i]
@@ -116,7 +116,7 @@ class EpisodeLog:
                 return stretch
             if self._is_long_enough(stretch):
                 break
-        tail: list[_Stretch] = []
+        tail: list[_LabelStretch] = []
         for stretch in stretches[self._fixed :]:
             if self._is_long_enough(stretch):
                 tail = [*(s for s in tail if self._is_long_enough(s)), stretch]
@@ -125,6 +125,6 @@ class EpisodeLog:
         stretches[self._fixed :] = tail
         long_enough = [i for i in range(self._fixed, len(stretches)) if self._is_long_enough(stretches[i])]
         self._fixed = long_enough[-1] if long_enough else self._fixed
-        new = _Stretch(label, time, time, probability, time)
+        new = _LabelStretch(label, time, time, probability, time)
         stretches.append(new)
         return new

@@ -135,7 +135,7 @@ def _towards_even(row: list[float] | None, trust: float) -> list[float] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _WaitingFrame:
     """A frame that waits for later ones, with the tracks that ended with it."""
 
     index: int
@@ -168,7 +168,7 @@ class LookAheadSmoother:
         self._price = LabelPrice(self._options.change_cost, self._options.min_label)
         self._interval, self._max_interval = min(interval, max_interval), max_interval
         self._nominal = [name for name, head in self._heads.items() if not head.ordered]
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_WaitingFrame] = deque()
         self._windows: dict[int, _TrackWindow] = {}
         self._current: list[int] = []  # the tracks of the last frame, whose length is not known yet
         self._time: float | None = None
@@ -206,7 +206,7 @@ class LookAheadSmoother:
             window = self._windows.setdefault(track, _TrackWindow())
             window.add(time, self._interval, {name: each[i] for name, each in rows.items()}, trust[i])
         self._current, self._time = tracks, time
-        self._waiting.append(_Waiting(frame_index, time, faces, tuple(int(track) for track in ended)))
+        self._waiting.append(_WaitingFrame(frame_index, time, faces, tuple(int(track) for track in ended)))
         ready = []
         while self._waiting and time - self._waiting[0].time >= self._options.look_ahead - TIME_TOLERANCE:
             ready.append(self.release())
@@ -263,7 +263,7 @@ class LookAheadSmoother:
         """Continue from a `state` of a smoother with the same heads and options; `InputError` for others."""
         self._smoother.restore(state["smoother"])
         self._waiting = deque(
-            _Waiting(index, time, faces_from_state(faces, self._heads), tuple(ended))
+            _WaitingFrame(index, time, faces_from_state(faces, self._heads), tuple(ended))
             for index, time, faces, ended in state["waiting"]
         )
         self._windows = {}

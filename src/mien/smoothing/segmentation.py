@@ -55,7 +55,7 @@ def best_labels(
         return [before] * len(rows)
     if before >= 0 and _most_gain(rows, lengths, before) <= price.change - max(credit, default=0.0):
         return [before] * len(rows)
-    return _Search(rows, lengths, price, before, held, credit or [0.0] * k).labels()
+    return _LabelSearch(rows, lengths, price, before, held, credit or [0.0] * k).labels()
 
 
 def _most_gain(rows: Sequence[Sequence[float] | None], lengths: Sequence[float], label: int) -> float:
@@ -65,7 +65,7 @@ def _most_gain(rows: Sequence[Sequence[float] | None], lengths: Sequence[float],
     )
 
 
-class _Search:
+class _LabelSearch:
     """Dynamic programming over the frames.
 
     ``whole[i][k]`` is the greatest sum of the first i frames where the last one has label k and that label may change

@@ -59,7 +59,7 @@ DARK = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _FrameSignature:
     """What is kept of a frame: its gray thumbnail ``(18, 24)``, and its color histogram ``(144,)``, which sums to 1."""
 
     gray: Floats
@@ -81,7 +81,7 @@ class SceneCutDetector:
     """
 
     def __init__(self) -> None:
-        self._past: list[_Look] = []
+        self._past: list[_FrameSignature] = []
         self._structure = 1.0  # between the last two frames
         self._since_cut = SETTLE
 
@@ -100,7 +100,7 @@ class SceneCutDetector:
         gray = thumbnail @ LUMA
         if gray.std() < BLANK:
             return False
-        now = _Look(gray, _color_histogram(thumbnail))
+        now = _FrameSignature(gray, _color_histogram(thumbnail))
         structure = structure_similarity(self._past[0].gray, gray) if self._past else 1.0
         limit = self._structure - DROP
         cut = (
@@ -123,7 +123,9 @@ class SceneCutDetector:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a `state`; `InputError` where its thumbnails have another size."""
-        past = [_Look(np.array(p["gray"], np.float32), np.array(p["colors"], np.float32)) for p in state["past"]]
+        past = [
+            _FrameSignature(np.array(p["gray"], np.float32), np.array(p["colors"], np.float32)) for p in state["past"]
+        ]
         if len(past) > MEMORY or any(
             look.gray.shape != (HEIGHT, WIDTH) or look.colors.shape != (BINS**2,) for look in past
         ):
@@ -132,7 +134,7 @@ class SceneCutDetector:
         self._structure, self._since_cut = float(state["structure"]), int(state["since_cut"])
 
 
-def _is_other(before: _Look, now: _Look, structure: float, limit: float) -> bool:
+def _is_other(before: _FrameSignature, now: _FrameSignature, structure: float, limit: float) -> bool:
     """Whether two frames show different scenes, whose structure has a similarity and must be below a limit."""
     if structure >= min(UNLIKE, limit):
         return False

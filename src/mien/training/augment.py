@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from mien.training.config import Augmentation
-from mien.training.data import Batch
+from mien.training.data import TrainingBatch
 from mien.training.image_quality import RandomLight, RandomNoise, RandomResolution, RandomSharpness
 
 IDENTITY = (1.0, 1.0)
@@ -44,7 +44,7 @@ def make_augmentation(config: Augmentation) -> nn.Module:
     return K.ImageSequential(*steps) if steps else nn.Identity()
 
 
-def mixup(batch: Batch, alpha: float) -> Batch:
+def mixup(batch: TrainingBatch, alpha: float) -> TrainingBatch:
     """Blend each image and its targets with another of the batch; one Beta(alpha, alpha) weight per batch.
 
     Where one of the two images has no target, the other's counts with its share.
@@ -64,4 +64,4 @@ def mixup(batch: Batch, alpha: float) -> Batch:
         weight[name] = mixed_weight
     features = {name: share * f + (1 - share) * f[other] for name, f in batch["features"].items()}
     blended = share * images + (1 - share) * images[other]
-    return Batch(images=blended, soft=soft, weight=weight, label=batch["label"], features=features)
+    return TrainingBatch(images=blended, soft=soft, weight=weight, label=batch["label"], features=features)

@@ -23,7 +23,7 @@ from mien.training.stored_predictions import StoredPredictions, blend
 from mien.training.targets import HeadTargets, head_targets
 
 
-class Batch(TypedDict):
+class TrainingBatch(TypedDict):
     """Images and targets of one training step."""
 
     images: Tensor
@@ -33,7 +33,7 @@ class Batch(TypedDict):
     features: dict[str, Tensor]
 
 
-class InMemoryDataset(TorchDataset[Batch]):
+class InMemoryDataset(TorchDataset[TrainingBatch]):
     """Uint8 images ``(n, c, h, w)``, features and the targets of every head, indexed by lists of rows.
 
     Images of another size than ``size`` are resized per batch: a dataset enlarged as a whole would fill memory.
@@ -56,9 +56,9 @@ class InMemoryDataset(TorchDataset[Batch]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, rows: Tensor) -> Batch:
+    def __getitem__(self, rows: Tensor) -> TrainingBatch:
         """The batch of these rows, ``(b,)`` int64."""
-        return Batch(
+        return TrainingBatch(
             images=self._resized(self.images[rows]),
             soft={name: t[rows] for name, t in self.soft.items()},
             weight={name: t[rows] for name, t in self.weight.items()},
@@ -120,7 +120,7 @@ def make_loader(
     role: str,
     process: ProcessRank = SINGLE_PROCESS,
     teacher: StoredPredictions | None = None,
-) -> DataLoader[Batch]:
+) -> DataLoader[TrainingBatch]:
     """Batches of one role ("train", "validation" or "test") of the recipe's splits: shuffled for "train".
 
     Images without a target for any head are left out. With several processes each gets its slices of the batches.

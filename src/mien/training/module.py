@@ -16,7 +16,7 @@ from mien.errors import InputError
 from mien.networks.catalog import get_network
 from mien.training.augment import make_augmentation, mixup
 from mien.training.config import OptimizerConfig, Recipe, ScheduleConfig
-from mien.training.data import Batch
+from mien.training.data import TrainingBatch
 from mien.training.losses import distillation_loss, soft_cross_entropy
 from mien.training.preprocessing import Normalize, unit_range
 from mien.training.ranks import mean_over_ranks, world_size
@@ -94,7 +94,7 @@ class TrainingModule(L.LightningModule):
         """Random numbers depend on seed, epoch and process only, so that a resumed run repeats them."""
         torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch + self.global_rank * 1_000_003)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """One step: augment, mix, forward, losses of all heads (and of the teacher)."""
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             batch["images"] = self.augment(unit_range(batch["images"]))
@@ -119,7 +119,7 @@ class TrainingModule(L.LightningModule):
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=shared.images, sync_dist=several)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         """Loss and scores of every head on one batch."""
         shared = self._shared(batch)
         logits = self(unit_range(batch["images"]), batch["features"])
@@ -138,7 +138,7 @@ class TrainingModule(L.LightningModule):
         # every process has counted all images
         self.log(VAL_SCORE, torch.stack(accuracies).mean(), prog_bar=True, sync_dist=world_size() > 1)
 
-    def _shared(self, batch: Batch) -> _SharedBatch:
+    def _shared(self, batch: TrainingBatch) -> _SharedBatch:
         """The whole batch, of which each process has a part."""
         n, world = len(batch["images"]), world_size()
         if world == 1:
@@ -148,7 +148,7 @@ class TrainingModule(L.LightningModule):
         means = mean_over_ranks(own)
         return _SharedBatch(world, round(float(means[0]) * world), dict(zip(names, means[1:], strict=True)))
 
-    def _loss(self, logits: dict[str, Tensor], batch: Batch, shared: _SharedBatch) -> Tensor:
+    def _loss(self, logits: dict[str, Tensor], batch: TrainingBatch, shared: _SharedBatch) -> Tensor:
         """The sum of the heads' losses, scaled so that its mean over processes is that of the whole batch."""
         loss = torch.zeros((), device=self.device)
         for head in self.recipe.heads:

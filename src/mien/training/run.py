@@ -33,7 +33,7 @@ from mien.training import run_folder as files
 from mien.training.checkpoint_file import AtomicCheckpointIO
 from mien.training.config import Recipe, recipe_to_dict
 from mien.training.curves import append_epoch, draw_curves, read_epochs
-from mien.training.data import Batch, make_loader
+from mien.training.data import TrainingBatch, make_loader
 from mien.training.environment import collect_environment
 from mien.training.initial_weights import fit_heads, load_exported, load_trunk
 from mien.training.module import VAL_LOSS, VAL_SCORE, TrainingModule
@@ -260,8 +260,8 @@ def _start(
 def _fit(
     trainer: L.Trainer,
     module: TrainingModule,
-    training: DataLoader[Batch],
-    validation: DataLoader[Batch],
+    training: DataLoader[TrainingBatch],
+    validation: DataLoader[TrainingBatch],
     resume_from: Path | None,
     folder: Path,
     advice: str,
@@ -398,7 +398,7 @@ def _teacher(recipe: Recipe, path: Path | None) -> tuple[torch.nn.Module | None,
     return module, None
 
 
-def load_initial(module: TrainingModule, path: Path, loader: DataLoader[Batch]) -> None:
+def load_initial(module: TrainingModule, path: Path, loader: DataLoader[TrainingBatch]) -> None:
     """Start from an exported model; the norms are measured on augmented training images.
 
     Where layers are frozen the heads are new ones, fitted on the features of training images and their mirror images.

@@ -7,8 +7,8 @@ from typing import Any
 from mien import defaults
 from mien.detect import landmark_refinement, mien, plausibility, raw_output, single_shot
 from mien.models.card import Head
+from mien.models.label_sets import FUZZ
 from mien.models.model import Model
-from mien.models.sets import FUZZ
 from mien.predict.model_set import ModelSet, named_heads
 from mien.results.face_columns import face_columns
 from mien.results.view import view_constants

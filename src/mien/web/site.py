@@ -26,7 +26,7 @@ from mien.files import atomic_path, is_file, output_errors, refuse_foreign_files
 from mien.models.catalog import read_model
 from mien.models.priors import DEFAULT
 from mien.predict.model_set import ModelSet
-from mien.web.description import describe_models, described_columns
+from mien.web.model_description import describe_models, described_columns
 from mien.web.page_files import page_files
 from mien.web.pipeline_config import pipeline_config
 from mien.web.runtime import BINARY, MODULES, PACKAGES

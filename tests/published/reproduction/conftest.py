@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers.reproduction import tiny_fer2013
-from mien.published.reproduction import rows as rows_module
+from mien.published.reproduction import published_results
 from mien.recipes.catalog import RECIPES
 from mien.training.config import Recipe
 
@@ -18,7 +18,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     def short(name: str) -> Recipe:
         return replace(RECIPES[name], epochs=2, batch_size=8, early_stopping=None, precision="float32")
 
-    monkeypatch.setattr(rows_module, "get_recipe", short)
+    monkeypatch.setattr(published_results, "get_recipe", short)
 
 
 @pytest.fixture

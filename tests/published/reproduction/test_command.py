@@ -17,10 +17,10 @@ from mien.cli import cli
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import InputError
 from mien.file_lock import lock_folder
+from mien.published.reproduction.published_results import ROWS
 from mien.published.reproduction.results import (
     write_result,
 )
-from mien.published.reproduction.rows import ROWS
 
 
 def test_the_command_lists_rows_and_refuses_wrong_calls(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_ctrl_c_reports_how_the_run_continues(data: Path, tmp_path: Path, monkey
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mien.published.reproduction.queue.train", interrupted)
+    monkeypatch.setattr("mien.published.reproduction.run_queue.train", interrupted)
     call = ["reproduce", "attention-parallel", "--data", str(data), "--out", str(tmp_path / "o")]
     done = CliRunner().invoke(cli, call)
     assert done.exit_code == 130

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from helpers.reproduction_results import fabricated
+from mien.published.reproduction.published_results import ROWS
 from mien.published.reproduction.report_page import (
     learning_curve_images,
     our_figures,
@@ -14,7 +15,6 @@ from mien.published.reproduction.results import (
     write_curve,
     write_result,
 )
-from mien.published.reproduction.rows import ROWS
 
 
 def test_a_page_without_results_has_no_figures_of_ours(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from mien.datasets.detection import SIZE_EDGES, SIZE_NAMES, DetectionPhotos, count_licences, count_sizes
 from mien.detect.detector import Detector
 from mien.evaluation.detection import (
-    Detections,
+    DetectionMatches,
     GroundTruth,
-    Matches,
+    PhotoDetections,
     average_precision,
     false_boxes_per_photo,
     landmark_error,
@@ -63,7 +63,7 @@ def evaluate_detectors(
             start = time.process_time()
             faces = detector.detect(rgb)
             seconds += time.process_time() - start
-            found.append(Detections(faces.boxes, faces.scores, faces.landmarks))
+            found.append(PhotoDetections(faces.boxes, faces.scores, faces.landmarks))
             done += 1
             if progress is not None:
                 progress(done, total)
@@ -79,7 +79,7 @@ def evaluate_detectors(
     return {"data": data, "detectors": rows}
 
 
-def scores_of(matches: Matches, threshold: float) -> dict[str, Any]:
+def scores_of(matches: DetectionMatches, threshold: float) -> dict[str, Any]:
     """Average precision over all scores, and the other figures at a threshold."""
     return {
         "average precision": _number(average_precision(matches)),
@@ -89,7 +89,7 @@ def scores_of(matches: Matches, threshold: float) -> dict[str, Any]:
     }
 
 
-def by_size(measure: Callable[..., float], matches: Matches, threshold: float) -> dict[str, float | None]:
+def by_size(measure: Callable[..., float], matches: DetectionMatches, threshold: float) -> dict[str, float | None]:
     """A measure for all faces, for those from `SURE_HEIGHT` pixels, and for every size."""
     sizes = zip(SIZE_NAMES, BOUNDS, strict=True)
     return {

@@ -17,7 +17,7 @@ from mien.detect.detector import Detector
 from mien.errors import InputError
 from mien.evaluation.scoring.evaluate import SplitPredictions, match_protocols, split_rows, with_subsets
 from mien.evaluation.scoring.groups import default_groupings, make_groupings
-from mien.evaluation.scoring.pasted_faces import MAX_SIDE, Scene, pasted_scenes
+from mien.evaluation.scoring.pasted_faces import MAX_SIDE, PastedPicture, pasted_scenes
 from mien.evaluation.scoring.protocols import LabelKind
 from mien.evaluation.scoring.scored_model import ScoredModel, predict
 from mien.evaluation.slices import Grouping
@@ -47,17 +47,17 @@ class DetectedFaces:
     spurious: int
 
 
-def photo_scenes(source: EncodedFairFace, rows: NDArray[np.integer]) -> Iterator[Scene]:
+def photo_scenes(source: EncodedFairFace, rows: NDArray[np.integer]) -> Iterator[PastedPicture]:
     """FairFace's pictures with the margin that they have in training; each shows one person, in its centre."""
     for i, row in enumerate(rows):
         canvas = FaceCropper.pad(source.image(int(row)))
         centre = np.array([[canvas.shape[1] / 2, canvas.shape[0] / 2]])
         # the face nearest to the centre, as in `mien data prepare --crop`
-        yield Scene(canvas, np.array([i], np.int64), centre, float("inf"))
+        yield PastedPicture(canvas, np.array([i], np.int64), centre, float("inf"))
 
 
 def detect_and_crop(
-    scenes: Iterator[Scene],
+    scenes: Iterator[PastedPicture],
     n: int,
     models: Sequence[ScoredModel],
     detector: Detector,
@@ -236,7 +236,7 @@ def _labels(source: EncodedFairFace) -> Dataset:
     )
 
 
-def _nearest(faces: Faces, scene: Scene) -> NDArray[np.int64]:
+def _nearest(faces: Faces, scene: PastedPicture) -> NDArray[np.int64]:
     """``(m,)`` index of the detection of each face of the scene; -1 where there is none."""
     out = np.full(len(scene.rows), -1, np.int64)
     if not len(faces):

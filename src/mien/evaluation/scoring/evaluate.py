@@ -19,8 +19,8 @@ from mien.evaluation.predictions import FOUND, LEAK_FREE, HeadPredictions, is_su
 from mien.evaluation.risk_coverage import selective_risk
 from mien.evaluation.scoring.groups import default_groupings, make_groupings
 from mien.evaluation.scoring.protocols import (
+    HeadProtocol,
     LabelKind,
-    Protocol,
     check_label_map,
     default_label_kind,
     has_labels,
@@ -28,8 +28,8 @@ from mien.evaluation.scoring.protocols import (
 )
 from mien.evaluation.scoring.scored_model import ScoredModel, predict
 from mien.evaluation.slices import Grouping, group_distributions, group_miss_rates, group_scores, worst_groups
+from mien.models.label_sets import SetRule
 from mien.models.model import Probabilities
-from mien.models.sets import SetRule
 
 FERPLUS: LabelKind = "ferplus"
 
@@ -188,16 +188,16 @@ def predict_split(
 
 
 def _chosen(
-    table: Mapping[str, Protocol],
+    table: Mapping[str, HeadProtocol],
     model: ScoredModel,
     part: Dataset,
     names: Sequence[str],
     labels: LabelKind | None,
     mapping: Mapping[str, str] | None,
-) -> list[tuple[str, Protocol]]:
+) -> list[tuple[str, HeadProtocol]]:
     """The heads with the protocols of these names, in their order."""
     rated = [h for h in table if (labels or default_label_kind(h, model.heads[h], part, model.specs.get(h))) == FERPLUS]
-    chosen: list[tuple[str, Protocol]] = []
+    chosen: list[tuple[str, HeadProtocol]] = []
     for name in names:
         if name in SCORING_RULES:
             found = [
@@ -267,7 +267,7 @@ def match_protocols(
     labels: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
     needed: bool = True,
-) -> tuple[dict[str, Protocol], tuple[str, ...]]:
+) -> tuple[dict[str, HeadProtocol], tuple[str, ...]]:
     """Every head that the dataset has labels for, matched with them, and notes on what is left out.
 
     Args:
@@ -281,7 +281,7 @@ def match_protocols(
         DataError: labels that do not fit, or no head that has any.
     """
     check_label_map(mapping or {}, model.heads)
-    table: dict[str, Protocol] = {}
+    table: dict[str, HeadProtocol] = {}
     notes: list[str] = []
     lacking: list[str] = []
     for head, names in model.heads.items():

@@ -19,7 +19,7 @@ _REACH = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class PastedPicture:
     """A whole picture and where its faces are.
 
     Attributes:
@@ -35,7 +35,7 @@ class Scene:
     reach: float
 
 
-def pasted_scenes(images: NDArray[np.uint8], side: int, angle: float) -> Iterator[Scene]:
+def pasted_scenes(images: NDArray[np.uint8], side: int, angle: float) -> Iterator[PastedPicture]:
     """Four faces per picture, ``side`` pixels wide, rotated by ± ``angle`` degrees; the same every time.
 
     Args:
@@ -50,7 +50,7 @@ def pasted_scenes(images: NDArray[np.uint8], side: int, angle: float) -> Iterato
         centres = np.array(GRID[: len(rows)]) + rng.uniform(-20, 20, (len(rows), 2))
         for row, centre in zip(rows, centres, strict=True):
             paste_face(canvas, images[row], centre, side, angle * (-1) ** int(row))
-        yield Scene(canvas, rows, centres, _REACH * side)
+        yield PastedPicture(canvas, rows, centres, _REACH * side)
 
 
 def background(rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ LEAVE_OUT = "-"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Protocol:
+class HeadProtocol:
     """A head matched with labels of a dataset.
 
     Attributes:
@@ -129,7 +129,7 @@ def match_head(
     kind: LabelKind | None = None,
     mapping: Mapping[str, str] | None = None,
     rule: str | None = None,
-) -> Protocol:
+) -> HeadProtocol:
     """Match a head with the labels of a dataset.
 
     Args:
@@ -187,7 +187,7 @@ def match_head(
     truth = columns[index]  # -1, no label, takes the last one
     absent = [label for label in known if label not in kept]
     lost = int(((index >= 0) & (truth < 0)).sum())
-    return Protocol(
+    return HeadProtocol(
         name=name,
         labels=kept,
         merge=merge,

@@ -26,7 +26,7 @@ from mien.errors import InputError
 from mien.evaluation.calibration import fit_temperature
 from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.evaluation.scoring.evaluate import SplitPredictions, match_protocols, predict_split, split_rows
-from mien.evaluation.scoring.protocols import Protocol
+from mien.evaluation.scoring.protocols import HeadProtocol
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.logger import get_logger
 from mien.models.model import Probabilities
@@ -201,7 +201,7 @@ def _joined_head(model: ScoredModel, head: str) -> str:
     return best if best and common[best] >= 2 else ""
 
 
-def _frequencies(protocol: Protocol) -> tuple[float, ...]:
+def _frequencies(protocol: HeadProtocol) -> tuple[float, ...]:
     """Of the labels in the raters' votes where there are any, else in the labels."""
     if protocol.raters is not None:
         counts = protocol.raters.sum(axis=0, dtype=np.float64)

@@ -16,9 +16,9 @@ from mien.evaluation.bootstrap import SAMPLES, SEED
 from mien.evaluation.comparison import compare
 from mien.evaluation.predictions import is_subset
 from mien.evaluation.scoring.evaluate import SplitPredictions, score_predictions
+from mien.evaluation.scoring.label_sets import split_set_scores
 from mien.evaluation.scoring.plots import confusion_png, groups_png, reliability_png, selective_png
 from mien.evaluation.scoring.report_page import report_page
-from mien.evaluation.scoring.sets import split_set_scores
 from mien.files import atomic_path, output_errors
 
 JSON, HTML = "report.json", "report.html"

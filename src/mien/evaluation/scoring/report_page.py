@@ -12,7 +12,7 @@ from mien.evaluation.predictions import is_subset
 from mien.evaluation.slices import MIN_GROUP
 from mien.evaluation.tables import (
     DISTRIBUTIONS_NOTE,
-    Table,
+    FigureTable,
     abstention_table,
     class_table,
     comparison_table,
@@ -44,7 +44,7 @@ class _Section:
     worst: Sequence[str] = ()
     pictures: Sequence[str] = ()
     alt: str = ""
-    tables: Sequence[Table] = ()
+    tables: Sequence[FigureTable] = ()
 
 
 def report_page(document: Mapping[str, Any], pictures: Mapping[str, Sequence[bytes]]) -> str:

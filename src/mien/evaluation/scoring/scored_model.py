@@ -14,10 +14,10 @@ from mien.errors import DataError, InputError, ModelError, choose_one
 from mien.models.card import CropFrame
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
+from mien.models.label_sets import SetRule
 from mien.models.model import Model, Probabilities, average_with_mirror, softmax
 from mien.models.preprocessing import normalize
 from mien.models.priors import DEFAULT
-from mien.models.sets import SetRule
 from mien.training.config import HeadSpec
 from mien.training.resize import resize_images
 

@@ -13,8 +13,8 @@ from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.networks.catalog import get_network
 from mien.published.reproduction.deviations import DEVIATIONS
 from mien.published.reproduction.learning_curves import curves_svg
+from mien.published.reproduction.published_results import OPTIONS, ROWS, SOURCES, ReproductionRow, select_rows
 from mien.published.reproduction.results import RowResult, curve_path, read_curve, read_results
-from mien.published.reproduction.rows import OPTIONS, ROWS, SOURCES, ReproductionRow, select_rows
 from mien.text import NONE, percent
 
 INTRODUCTION = """\

@@ -12,7 +12,7 @@ from typing import Any
 
 from mien.errors import DataError
 from mien.files import atomic_path, write_text
-from mien.published.reproduction.rows import ROWS, ReproductionRow
+from mien.published.reproduction.published_results import ROWS, ReproductionRow
 
 Runs = tuple[Mapping[str, Any], ...]
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from mien.server.problems import ProblemError
-from mien.server.service import service_state
+from mien.server.service_state import service_state
 from mien.server.v1.schemas import HealthResponse, LimitsResponse, ModelsResponse, ReadyResponse
-from mien.web.description import describe_models
+from mien.web.model_description import describe_models
 
 router = APIRouter(tags=["info"])
 

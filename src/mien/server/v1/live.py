@@ -28,11 +28,11 @@ from mien.results.video import VideoFrame
 from mien.server.admission import REQUEST_ID, request_id
 from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
-from mien.server.parameters import unknown_name
 from mien.server.problems import ProblemError, problem_from
-from mien.server.service import ServiceState, service_state
+from mien.server.query_parameters import unknown_name
+from mien.server.service_state import ServiceState, service_state
 from mien.server.v1.schemas import LIVE_SCHEMA_ID, LiveParameters
-from mien.server.worker_pool import Kind, Task
+from mien.server.worker_pool import TaskOrigin, WorkKind
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 
@@ -262,7 +262,7 @@ async def _read(socket: WebSocket, latest: LatestFrame, limits: ServiceLimits) -
 
 async def _answer(socket: WebSocket, latest: LatestFrame, service: ServiceState, session: LiveSession) -> None:
     """Analyse the newest frame and answer it, again and again."""
-    task = Task(Kind.LIVE, f"{id(socket):x}")
+    task = TaskOrigin(WorkKind.LIVE, f"{id(socket):x}")
     while True:
         received = await latest.get()
         problem: ProblemError | None = None

@@ -16,7 +16,7 @@ from mien.server.clients import client_address
 from mien.server.engine import PhotoRequest, PhotoResult
 from mien.server.json_structure import check_json_structure
 from mien.server.problems import ProblemError
-from mien.server.service import ServiceState, service_state
+from mien.server.service_state import ServiceState, service_state
 from mien.server.uploads import (
     FormPart,
     decode_base64,
@@ -35,7 +35,7 @@ from mien.server.v1.schemas import (
     PhotoParameters,
     PhotosResponse,
 )
-from mien.server.worker_pool import Kind, Task
+from mien.server.worker_pool import TaskOrigin, WorkKind
 
 router = APIRouter(tags=["photos"])
 
@@ -135,7 +135,7 @@ async def _answer(
 
     if sum(len(one.faces) for one in results if isinstance(one, PhotoResult)) <= _FEW_FACES:
         return rendered()
-    return await service.engine.pool.run(Task(Kind.PHOTO, client, first=True), rendered)
+    return await service.engine.pool.run(TaskOrigin(WorkKind.PHOTO, client, first=True), rendered)
 
 
 @router.post(
@@ -207,7 +207,9 @@ async def _parsed(service: ServiceState, body: list[bytes] | bytes, client: str)
     """The photos of a body, where that is JSON; one with photos as they are is returned as it is."""
     if isinstance(body, list):
         return body
-    return await service.engine.pool.run(Task(Kind.PHOTO, client), _photos_from_json, body, service.limits.images)
+    return await service.engine.pool.run(
+        TaskOrigin(WorkKind.PHOTO, client), _photos_from_json, body, service.limits.images
+    )
 
 
 async def _read_photos(request: Request, max_images: int) -> list[bytes] | bytes:

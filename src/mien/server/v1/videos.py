@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from mien.media.selection import FrameSelection
 from mien.server.clients import OWNER_HEADER, client_address, owner_of
-from mien.server.conditional import ignore_malformed_range, not_modified, weak_tag
+from mien.server.entity_tags import ignore_malformed_range, not_modified, weak_tag
 from mien.server.job_queue import AnalysisJob, Uploader
 from mien.server.problems import ProblemError
-from mien.server.service import service_state
+from mien.server.service_state import service_state
 from mien.server.uploads import FormPart, save_upload
 from mien.server.v1.schemas import (
     BINARY_CONTENT,

@@ -24,7 +24,7 @@ _RADIUS = 1.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Targets:
+class CellTargets:
     """Targets of one crop. Cells are numbered level by level, row by row.
 
     Attributes:
@@ -49,7 +49,7 @@ def cell_centres(size: int) -> tuple[Floats, Floats]:
     return np.concatenate(centres), np.concatenate(strides)
 
 
-def assign(size: int, boxes: Floats, ignored: Floats) -> Targets:
+def assign(size: int, boxes: Floats, ignored: Floats) -> CellTargets:
     """Targets of a square crop.
 
     Args:
@@ -91,4 +91,4 @@ def assign(size: int, boxes: Floats, ignored: Floats) -> Targets:
                 skip |= near
     cells = np.flatnonzero(owner >= 0).astype(np.int64)
     skip[cells] = False
-    return Targets(cells, owner[cells], skip)
+    return CellTargets(cells, owner[cells], skip)

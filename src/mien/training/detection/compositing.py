@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mien.opencv import cv2
 from mien.training.detection.augment import recolour
-from mien.training.detection.faces import FaceTiles
+from mien.training.detection.face_tiles import FaceTiles
 from mien.training.detection.transforms import index_matrix, move_boxes, move_points, warp_matrix
 
 Picture = NDArray[np.uint8]

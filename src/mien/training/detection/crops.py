@@ -15,8 +15,8 @@ from mien.errors import InputError
 from mien.opencv import cv2
 from mien.training.detection.augment import augment_pixels, cover_faces
 from mien.training.detection.compositing import paste_faces
-from mien.training.detection.faces import FaceTiles
-from mien.training.detection.store import PhotoStore
+from mien.training.detection.face_tiles import FaceTiles
+from mien.training.detection.photo_store import PhotoStore
 from mien.training.detection.transforms import cut_boxes, index_matrix, move_boxes, move_points, warp_matrix
 
 Picture = NDArray[np.uint8]
@@ -54,7 +54,7 @@ class CropMix:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Crop:
+class TrainingCrop:
     """One crop.
 
     Attributes:
@@ -115,7 +115,7 @@ class CropSampler:
         if hard is not None and hard[self._negatives].sum() > 0:
             self._hard = np.cumsum(hard[self._negatives].astype(np.float64))
 
-    def crop(self, seed: int, number: int) -> Crop:
+    def crop(self, seed: int, number: int) -> TrainingCrop:
         """Crop ``number`` of the endless series that ``seed`` starts."""
         rng = np.random.default_rng((seed, number))
         mix, kind, backgrounds = self._mix, rng.random(), len(self._negatives) > 0
@@ -134,16 +134,16 @@ class CropSampler:
             height = self._height(rng, mix.smallest, mix.largest)
         return self._finish(self._around_face(height, rng), rng)
 
-    def _finish(self, crop: Crop, rng: np.random.Generator) -> Crop:
+    def _finish(self, crop: TrainingCrop, rng: np.random.Generator) -> TrainingCrop:
         pixels = augment_pixels(crop.pixels, rng)
         if len(crop.boxes) and rng.random() < 0.15:
             pixels = cover_faces(pixels, crop.boxes, rng)
-        return Crop(pixels, crop.boxes, crop.landmarks, crop.trust, crop.ignored)
+        return TrainingCrop(pixels, crop.boxes, crop.landmarks, crop.trust, crop.ignored)
 
     def _height(self, rng: np.random.Generator, low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
-    def _around_face(self, height: float, rng: np.random.Generator) -> Crop:
+    def _around_face(self, height: float, rng: np.random.Generator) -> TrainingCrop:
         """A crop in which a drawn face has a height."""
         mix = self._mix
         low, high = np.searchsorted(self._sorted_heights, [height / mix.enlarge, height * 2.5])
@@ -166,7 +166,7 @@ class CropSampler:
                 place[axis] = (middle[axis] - corner) / reach
         return self._cut(photo, middle, (float(place[0] * self._side), float(place[1] * self._side)), scale, rng)
 
-    def _closeup(self, rng: np.random.Generator) -> Crop:
+    def _closeup(self, rng: np.random.Generator) -> TrainingCrop:
         """A crop that one face fills, from a photo or from a face to paste."""
         side = self._side
         height = self._height(rng, 0.7 * side, 1.3 * side)
@@ -186,7 +186,7 @@ class CropSampler:
             boxes = move_boxes(box[None], matrix)
             points = move_points(self._tiles.landmarks[row][None], matrix, flip=flip)
             nothing = np.empty((0, 4), np.float32)
-            return Crop(pixels, *_visible(boxes, points, np.ones(1, np.float32), nothing, side))
+            return TrainingCrop(pixels, *_visible(boxes, points, np.ones(1, np.float32), nothing, side))
         low = min(int(np.searchsorted(self._sorted_heights, height / 3)), max(len(self._sorted_heights) - 50, 0))
         drawn = int(rng.integers(low, len(self._sorted_heights)))
         photo, box = int(self._face_photo[drawn]), self._photos.boxes[self._face_row[drawn]]
@@ -196,7 +196,7 @@ class CropSampler:
     def _angle(self, rng: np.random.Generator) -> float:
         return float(rng.uniform(-self._mix.rotate, self._mix.rotate)) if rng.random() < 0.5 else 0.0
 
-    def _place(self, photo: int, rng: np.random.Generator) -> Crop:
+    def _place(self, photo: int, rng: np.random.Generator) -> TrainingCrop:
         """A crop from anywhere in a photo, at a scale at which it shows at least a third of the shorter side."""
         width, height = self._store.size(photo)
         low = self._side / max(width, height)
@@ -207,14 +207,14 @@ class CropSampler:
         )
         return self._cut(photo, (middle[0], middle[1]), (self._side / 2, self._side / 2), scale, rng)
 
-    def _background(self, rng: np.random.Generator, *, hard: bool = False) -> Crop:
+    def _background(self, rng: np.random.Generator, *, hard: bool = False) -> TrainingCrop:
         """A crop from a photo without faces."""
         if hard and self._hard is not None and rng.random() < self._mix.hard:
             row = int(np.searchsorted(self._hard, rng.uniform(0, self._hard[-1]), side="right"))
             return self._place(int(self._negatives[min(row, len(self._negatives) - 1)]), rng)
         return self._place(int(self._negatives[rng.integers(len(self._negatives))]), rng)
 
-    def _composite(self, rng: np.random.Generator, tiles: FaceTiles) -> Crop:
+    def _composite(self, rng: np.random.Generator, tiles: FaceTiles) -> TrainingCrop:
         """Some faces on a crop from a photo without any."""
         background = self._background(rng)
         count = int(rng.integers(1, 7))
@@ -222,7 +222,7 @@ class CropSampler:
         heights = [self._height(rng, self._mix.smallest, top if i == 0 else 64.0) for i in range(count)]
         pixels, boxes, points = paste_faces(background.pixels, tiles, np.sort(heights)[::-1], rng)
         trust = np.ones(len(boxes), np.float32)
-        return Crop(pixels, *_visible(boxes, points, trust, np.empty((0, 4), np.float32), self._side))
+        return TrainingCrop(pixels, *_visible(boxes, points, trust, np.empty((0, 4), np.float32), self._side))
 
     def _cut(
         self,
@@ -231,7 +231,7 @@ class CropSampler:
         target: tuple[float, float],
         scale: float,
         rng: np.random.Generator,
-    ) -> Crop:
+    ) -> TrainingCrop:
         """The part of a photo in which ``middle`` lies at ``target``, with rotation and mirroring."""
         side = self._side
         angle = self._angle(rng)
@@ -248,7 +248,7 @@ class CropSampler:
         boxes = move_boxes(self._photos.boxes[rows], matrix)
         points = move_points(self._photos.landmarks[rows], matrix, flip=flip)
         ignored = move_boxes(self._photos.ignored_boxes(photo), matrix)
-        return Crop(pixels, *_visible(boxes, points, self._photos.trust[rows], ignored, side))
+        return TrainingCrop(pixels, *_visible(boxes, points, self._photos.trust[rows], ignored, side))
 
 
 def _warp(source: Picture, matrix: NDArray[np.float64], side: int, rng: np.random.Generator) -> Picture:

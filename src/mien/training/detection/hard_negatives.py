@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.detection import DetectionPhotos
 from mien.detect.single_shot import Forward, detect
-from mien.training.detection.store import PhotoStore
+from mien.training.detection.photo_store import PhotoStore
 
 _LEAST_SCORE = 0.2
 _MOST = 0.8

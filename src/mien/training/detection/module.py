@@ -14,7 +14,7 @@ from torch import Tensor, distributed, nn
 
 from mien.networks.detector import PIXEL_MEAN, PIXEL_SCALE
 from mien.training.detection.assignment import assign, cell_centres
-from mien.training.detection.crops import Crop
+from mien.training.detection.crops import TrainingCrop
 from mien.training.detection.losses import BatchTargets, LossWeights, detector_losses, flatten
 from mien.training.detection.muon import Muon
 
@@ -22,7 +22,7 @@ _Module = TypeVar("_Module", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class CropBatch:
     """Crops of one size and what is to be predicted for them.
 
     Attributes:
@@ -34,7 +34,7 @@ class Batch:
     targets: BatchTargets
 
 
-def collate(crops: list[Crop]) -> Batch:
+def collate(crops: list[TrainingCrop]) -> CropBatch:
     """Crops of one size → a batch."""
     side = crops[0].pixels.shape[0]
     cells, boxes, points, trust, ignored = [], [], [], [], []
@@ -46,7 +46,7 @@ def collate(crops: list[Crop]) -> Batch:
         trust.append(crop.trust[targets.faces])
         ignored.append(targets.ignored)
     pixels = torch.from_numpy(np.stack([crop.pixels for crop in crops])).permute(0, 3, 1, 2)
-    return Batch(
+    return CropBatch(
         pixels,
         BatchTargets(
             torch.from_numpy(np.concatenate(cells)),
@@ -83,7 +83,7 @@ class AveragedWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class Trapezoid:
+class TrapezoidSchedule:
     """Learning rate: rises over the first steps, stays, falls to zero over the last share of the run.
 
     Attributes:
@@ -103,7 +103,7 @@ class Trapezoid:
         return self.peak * min(rise, fall)
 
 
-class Trainer:
+class DetectorTrainer:
     """The network with its optimizers: Muon for hidden kernels, AdamW for the rest.
 
     Args:
@@ -144,7 +144,9 @@ class Trainer:
         )
         self._cells: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def train_step(self, batch: Batch, schedule: Trapezoid, progress: float) -> tuple[dict[str, float], float]:
+    def train_step(
+        self, batch: CropBatch, schedule: TrapezoidSchedule, progress: float
+    ) -> tuple[dict[str, float], float]:
         """One step at ``progress``, the share of the run that is over.
 
         Where several processes train together, each with a batch of its own, gradients and progress are their means.

@@ -21,10 +21,10 @@ from mien.networks.landmarks import LandmarkNetwork
 from mien.opencv import cv2
 from mien.training.checkpoint_file import save_checkpoint
 from mien.training.detection.augment import augment_pixels, cover_faces
-from mien.training.detection.faces import FaceTiles
+from mien.training.detection.face_tiles import FaceTiles
 from mien.training.detection.module import AveragedWeights, channels_last
 from mien.training.detection.muon import Muon
-from mien.training.detection.store import PhotoStore
+from mien.training.detection.photo_store import PhotoStore
 from mien.training.detection.transforms import index_matrix
 
 Floats = NDArray[np.float32]
@@ -53,7 +53,7 @@ class RefinementConfig:
     seed: int = 0
 
 
-class _Crops(Dataset[tuple[Tensor, Tensor, Tensor]]):
+class _CropBatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Batch ``i``: crops uint8 ``(n, 3, 48, 48)``, points ``(n, 10)``, how much they count ``(n,)``."""
 
     def __init__(
@@ -151,7 +151,7 @@ def train_refinement(
     adam = torch.optim.AdamW(others, lr=0.0, weight_decay=0.0, betas=(0.9, 0.99))
     averaged = AveragedWeights(network, 0.999)
     loader = DataLoader(
-        _Crops(photos, store, tiles, config),
+        _CropBatches(photos, store, tiles, config),
         batch_size=None,
         sampler=range(config.steps),
     )

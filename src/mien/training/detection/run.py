@@ -30,10 +30,10 @@ from mien.networks.detector import DetectorShape, FaceDetector
 from mien.training.checkpoint_file import save_checkpoint
 from mien.training.curves import read_epochs
 from mien.training.detection.crops import CropMix, CropSampler
-from mien.training.detection.faces import FaceTiles
+from mien.training.detection.face_tiles import FaceTiles
 from mien.training.detection.losses import LossWeights
-from mien.training.detection.module import Batch, Trainer, Trapezoid, collate, rank, world_size
-from mien.training.detection.store import PhotoStore
+from mien.training.detection.module import CropBatch, DetectorTrainer, TrapezoidSchedule, collate, rank, world_size
+from mien.training.detection.photo_store import PhotoStore
 
 CHECKPOINT, CURVES, CONFIG, HARD = "checkpoint.pt", "curves.csv", "config.json", "hard.npy"
 PICTURE = "curves.png"
@@ -62,7 +62,7 @@ class DetectorConfig:
     shape: DetectorShape = field(default_factory=DetectorShape)
     mix: CropMix = field(default_factory=CropMix)
     weights: LossWeights = field(default_factory=LossWeights)
-    schedule: Trapezoid = field(default_factory=Trapezoid)
+    schedule: TrapezoidSchedule = field(default_factory=TrapezoidSchedule)
     side: int = 256
     batch: int = 20
     large_side: int = 384
@@ -103,7 +103,7 @@ class TrainingState:
     losses: dict[str, float]
 
 
-class _Batches(Dataset[Batch]):
+class _Batches(Dataset[CropBatch]):
     """Batch ``i`` of the run; made where it is needed."""
 
     def __init__(self, data: TrainingPhotos, config: DetectorConfig) -> None:
@@ -112,7 +112,7 @@ class _Batches(Dataset[Batch]):
         large = replace(config.mix, largest=config.mix.largest * config.large_side / config.side)
         self._large = CropSampler(data.photos, data.store, data.tiles, config.large_side, large, data.hard)
 
-    def __getitem__(self, number: int) -> Batch:
+    def __getitem__(self, number: int) -> CropBatch:
         config = self._config
         if config.large_every and number % config.large_every == config.large_every - 1:
             sampler, size = self._large, config.large_batch
@@ -157,7 +157,7 @@ def train_detector(
     torch.manual_seed(config.seed)
     checkpoint = out / CHECKPOINT
     network = FaceDetector(config.shape) if initial is None or checkpoint.is_file() else initial()
-    trainer = Trainer(network, config.weights, weight_decay=config.weight_decay, ema=config.ema)
+    trainer = DetectorTrainer(network, config.weights, weight_decay=config.weight_decay, ema=config.ema)
     spent = _restore(trainer, checkpoint) if checkpoint.is_file() else 0.0
     leads = rank() == 0
     if leads:
@@ -263,7 +263,9 @@ class _StopRequest:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _load(data: TrainingPhotos, config: DetectorConfig, first: int, workers: int, *, endless: bool) -> Iterator[Batch]:
+def _load(
+    data: TrainingPhotos, config: DetectorConfig, first: int, workers: int, *, endless: bool
+) -> Iterator[CropBatch]:
     """Batches from number ``first`` on."""
     last = 10**9 if endless else config.steps * world_size()
     loader = DataLoader(
@@ -287,7 +289,7 @@ def _quiet_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _restore(trainer: Trainer, checkpoint: Path) -> float:
+def _restore(trainer: DetectorTrainer, checkpoint: Path) -> float:
     """Restore the trainer; returns the seconds that the run has taken so far."""
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -297,7 +299,7 @@ def _restore(trainer: Trainer, checkpoint: Path) -> float:
         raise TrainingError(f"{checkpoint}: cannot be resumed ({error}): choose another folder") from None
 
 
-def _save(trainer: Trainer, path: Path, seconds: float) -> None:
+def _save(trainer: DetectorTrainer, path: Path, seconds: float) -> None:
     save_checkpoint({**trainer.state(), "seconds": seconds}, path)
 
 

@@ -1,4 +1,4 @@
-// Sets of labels that hold the right one with a stated coverage, as mien.models.sets.
+// Sets of labels that hold the right one with a stated coverage, as mien.models.label_sets.
 
 /** @typedef {import("./pipeline.js").Head} Head */
 

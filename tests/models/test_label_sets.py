@@ -15,8 +15,8 @@ from helpers.tiny_models import tiny_card, tiny_network
 from mien.errors import InputError, ModelError
 from mien.evaluation.scoring.calibration import rewrite_card
 from mien.models.card import Card, Head
+from mien.models.label_sets import COVERAGES, SetRule, check_coverage, fit_quantiles, label_scores
 from mien.models.model import Model
-from mien.models.sets import COVERAGES, SetRule, check_coverage, fit_quantiles, label_scores
 from mien.results.columns import flat_row
 from mien.results.face_columns import FaceTable, empty_records, face_columns
 from mien.results.faces import Faces

@@ -4,7 +4,7 @@ import pytest
 
 from mien.errors import InputError
 from mien.published.recipes.svm import SVM_RECIPES
-from mien.published.reproduction.rows import OPTIONS, ROWS, SOURCES, select_rows
+from mien.published.reproduction.published_results import OPTIONS, ROWS, SOURCES, select_rows
 from mien.recipes.catalog import RECIPES
 
 

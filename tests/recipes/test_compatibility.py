@@ -1,4 +1,4 @@
-"""`mien.recipes.fit`: which recipes can learn from a file."""
+"""`mien.recipes.compatibility`: which recipes can learn from a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mien.datasets.prepared_file import write_prepared
 from mien.errors import DataError, InputError
 from mien.networks.catalog import get_network
 from mien.recipes.catalog import RECIPES
-from mien.recipes.fit import fitting_recipes, misfit, read_labels, recipe_for_data
+from mien.recipes.compatibility import fitting_recipes, misfit, read_labels, recipe_for_data
 from mien.training.data import select_role
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.opencv import cv2
-from mien.training.detection.faces import Locate
+from mien.training.detection.face_tiles import Locate
 
 _PADDING = 28
 """Pixels around the picture: a detector clamps boxes to the picture, and the faces here reach its border."""

@@ -11,8 +11,8 @@ from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError
 from mien.labels import OWN, SEVEN_AGE_RANGES, age_bin_names
-from mien.published.reproduction import queue as queue_module
-from mien.published.reproduction.queue import TRAINED, missing_input, run_queue
+from mien.published.reproduction import run_queue as queue_module
+from mien.published.reproduction.published_results import ROWS
 from mien.published.reproduction.report_page import (
     our_figures,
     reproduction_page,
@@ -22,7 +22,7 @@ from mien.published.reproduction.results import (
     read_curve,
     read_result,
 )
-from mien.published.reproduction.rows import ROWS
+from mien.published.reproduction.run_queue import TRAINED, missing_input, run_queue
 from mien.training import run_folder as files
 from mien.training.curves import read_epochs
 

@@ -1,6 +1,6 @@
 """How long each recipe took where it was measured, and the scores that its network has.
 
-``measured.json`` is written by ``tools/generate.py`` from the measurements in docs/results.
+``measurements.json`` is written by ``tools/generate.py`` from the measurements in docs/results.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib.resources import files
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class TrainingMeasurement:
     """One measured training.
 
     Attributes:
@@ -26,7 +26,9 @@ class Measured:
     scores: Mapping[str, float]
 
 
-def read_measured() -> dict[str, Measured]:
+def read_measurements() -> dict[str, TrainingMeasurement]:
     """Name of the recipe → its measured training; recipes that were not measured are absent."""
-    text = files("mien.recipes").joinpath("measured.json").read_text(encoding="utf-8")
-    return {name: Measured(one["hours"], one["machine"], one["scores"]) for name, one in json.loads(text).items()}
+    text = files("mien.recipes").joinpath("measurements.json").read_text(encoding="utf-8")
+    return {
+        name: TrainingMeasurement(one["hours"], one["machine"], one["scores"]) for name, one in json.loads(text).items()
+    }

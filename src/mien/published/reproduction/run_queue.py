@@ -20,8 +20,8 @@ from mien.evaluation.predictions import LEAK_FREE, subset_name
 from mien.evaluation.scoring.evaluate import evaluate
 from mien.evaluation.scoring.scored_model import open_model, predict
 from mien.networks.catalog import get_network
+from mien.published.reproduction.published_results import OPTIONS, DatasetKey, ReproductionRow
 from mien.published.reproduction.results import RowResult, parse_result, read_result, write_curve, write_result
-from mien.published.reproduction.rows import OPTIONS, DatasetKey, ReproductionRow
 from mien.published.svm.run_folder import RESULT
 from mien.published.svm.training import train_svm
 from mien.text import percent

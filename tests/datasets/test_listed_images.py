@@ -1,4 +1,4 @@
-"""`mien.datasets.listed`: images with a table of their labels."""
+"""`mien.datasets.listed_images`: images with a table of their labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.datasets import noise, write_image
-from mien.datasets.listed import find_tables, read_listed
+from mien.datasets.listed_images import find_tables, read_listed
 from mien.errors import DataError, InputError, MissingFileError
 
 IMAGES = noise(6, 8, 8)

@@ -1,4 +1,4 @@
-"""Fit sets of labels that hold the right one (`mien.models.sets`) on one split, and report their coverage and size."""
+"""Fit `mien.models.label_sets` on one split, and report their coverage and size."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mien.evaluation.scoring.evaluate import SplitPredictions, predict_split
 from mien.evaluation.scoring.scored_model import open_model
 from mien.evaluation.slices import Grouping
 from mien.models.card import Card
+from mien.models.label_sets import ScoreQuantiles, SetRule, fit_quantiles
 from mien.models.priors import DEFAULT
-from mien.models.sets import ScoreQuantiles, SetRule, fit_quantiles
 
 COVERAGE = 0.9
 """Coverage for which cards report sets."""

@@ -1,14 +1,14 @@
-"""`mien.recipes.measured`: the packaged figures."""
+"""`mien.recipes.measurements`: the packaged figures."""
 
 from __future__ import annotations
 
 from mien.published.recipes.svm import SVM_RECIPES
 from mien.recipes.catalog import RECIPES
-from mien.recipes.measured import read_measured
+from mien.recipes.measurements import read_measurements
 
 
 def test_measured_recipes_exist_and_have_plausible_figures() -> None:
-    measured = read_measured()
+    measured = read_measurements()
     assert set(measured) <= {*RECIPES, *SVM_RECIPES}
     assert {"emotion-cpu", "age-cpu", "mini-xception", "svm-hog"} <= set(measured)
     for name, one in measured.items():
