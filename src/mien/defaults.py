@@ -19,8 +19,10 @@ SMALLEST_FACE: Final = 16
 """Height of the smallest face to detect in pictures whose longer side is at most `SMALLEST_FACE_SIDE`, pixels."""
 SMALLEST_FACE_SIDE: Final = 1280
 """Longer side above which the smallest face grows in proportion, so that a picture's size does not change the cost."""
+OTHERS_SMALLEST_FACE: Final = 40
+"""The same as `SMALLEST_FACE` for detectors of other projects that take long for small faces: MTCNN and Haar."""
 LIVE_MIN_FACE: Final = 40
-"""The same for cameras and streams, which have to be analysed in real time."""
+"""Height of the smallest face to detect in cameras and streams, which have to be analysed in real time, pixels."""
 CHECK_MIN_FACE: Final = 60
 """The same where a dataset is checked for pictures without a face; they are enlarged first."""
 DETECT_EVERY: Final = 1

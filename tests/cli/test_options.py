@@ -7,8 +7,8 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, get_args
 
 import click
 import pytest
@@ -16,12 +16,20 @@ import pytest
 from helpers.commands import runner
 from mien import defaults
 from mien.cli import cli
+from mien.cli.clean import RULES
 from mien.cli.options import detector_options, frame_options, models_option, split_names, tracking_options
+from mien.datasets.catalog import DATASET_FORMATS
+from mien.datasets.cleaning import CLEANING_RULES
+from mien.datasets.detection_layouts import DETECTION_LAYOUTS
+from mien.datasets.ferplus import TargetRule
 from mien.detect import DETECTORS
 from mien.detect.options import DetectionOptions
+from mien.evaluation.scoring.calibration import FitTarget
+from mien.evaluation.scoring.protocols import LabelKind
 from mien.media.selection import FrameSelection
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
+from mien.tuning.search import PrunerName
 
 SHARED = {
     "detector": defaults.DETECTOR,
@@ -167,3 +175,30 @@ def test_one_of_the_models_can_be_replaced(arguments: list[str], models: tuple[s
 
     result = runner().invoke(command, arguments)
     assert result.output.strip() == repr(models)
+
+
+CHOICES: dict[tuple[str, str], Callable[[], Iterable[str]]] = {
+    ("data prepare", "kind"): lambda: ["auto", *DATASET_FORMATS, *DETECTION_LAYOUTS],
+    ("data prepare", "targets"): lambda: get_args(TargetRule),
+    ("calibrate", "target"): lambda: get_args(FitTarget),
+    ("evaluate", "labels"): lambda: get_args(LabelKind),
+    ("tune", "pruner"): lambda: get_args(PrunerName),
+}
+"""(command, parameter) → the values that the library takes."""
+
+
+@pytest.mark.parametrize(("command", "parameter"), CHOICES, ids=" ".join)
+def test_choices_of_an_option_are_those_of_the_library(command: str, parameter: str) -> None:
+    found: click.Command = cli
+    for word in command.split():
+        assert isinstance(found, click.Group)
+        inner = found.get_command(click.Context(found), word)
+        assert inner is not None
+        found = inner
+    (option,) = [one for one in found.params if one.name == parameter]
+    assert isinstance(option.type, click.Choice)
+    assert sorted(option.type.choices) == sorted(CHOICES[command, parameter]())
+
+
+def test_names_of_cleaning_rules_in_the_help_are_those_of_the_library() -> None:
+    assert tuple(CLEANING_RULES) == RULES

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.defaults import MIN_FACE
+from mien.defaults import MIN_FACE, OTHERS_SMALLEST_FACE
 from mien.detect.argument_checks import check_min_face, picture_size, smallest_face
 from mien.detect.opencv_threads import set_opencv_threads
 from mien.detect.raw_output import faces_from_rows
@@ -28,7 +28,6 @@ CASCADE = "haarcascade_frontalface_default.xml"
 _WEIGHT_UNIT = 2.0
 _WINDOW, _RELIABLE = 24, 32
 """Side of the cascade's window, and height that the smallest faces are enlarged to, pixels."""
-_DEFAULT = 40
 _TOLERANCE = 0.8
 """Smallest window over the smallest face: the sizes of windows go in steps of ``factor``."""
 
@@ -78,7 +77,7 @@ class Haar:
     def detect(self, rgb: NDArray[np.uint8]) -> Faces:
         """The faces of an RGB uint8 ``(h, w, 3)`` picture, best score first, boxes clamped to the picture."""
         size = picture_size(rgb)
-        least = smallest_face(self._min_face, size, _DEFAULT)
+        least = smallest_face(self._min_face, size, OTHERS_SMALLEST_FACE)
         scale = max(_RELIABLE / least, 1.0)
         gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
         if scale > 1.0:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.cpus import thread_count
-from mien.defaults import DEVICE, MIN_FACE
+from mien.defaults import DEVICE, MIN_FACE, OTHERS_SMALLEST_FACE
 from mien.detect.argument_checks import check_min_face, check_probability, picture_size, smallest_face
 from mien.detect.raw_output import faces_from_rows
 from mien.errors import InputError
@@ -63,8 +63,6 @@ _SAME_FACE_IOU = 0.7
 """Overlap above which squares that R-Net has corrected count as the same face."""
 _MIN_CHUNK = 4
 """Least number of candidates for which a thread pays."""
-_DEFAULT = 40
-"""Height of the smallest face where none is requested."""
 _MAX_CHUNK = 16
 """Most candidates in one run of R-Net or O-Net: activations of more do not stay in the processor's cache."""
 
@@ -119,7 +117,7 @@ class MTCNN:
             InputError: another kind of picture.
         """
         size = picture_size(rgb)
-        levels = _level_scales(size, smallest_face(self._min_face, size, _DEFAULT), self._factor)
+        levels = _level_scales(size, smallest_face(self._min_face, size, OTHERS_SMALLEST_FACE), self._factor)
         if not levels:
             return Faces.empty(size)
         pyramid = _image_pyramid(rgb, _CELL)

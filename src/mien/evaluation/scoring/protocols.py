@@ -18,7 +18,6 @@ from mien.training.config import HeadSpec
 
 LabelKind = Literal["ferplus", "emotion", "age"]
 """FER+ votes, the dataset's own emotion, or the age range."""
-LABEL_KINDS: tuple[LabelKind, ...] = ("ferplus", "emotion", "age")
 LEAVE_OUT = "-"
 """What a label is mapped to that is not to be scored."""
 
