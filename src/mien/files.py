@@ -1,16 +1,14 @@
 """Writing files so that an interrupted run leaves no partial file, and checks of what files state about themselves.
 
 Every writer of the package uses `atomic_path` or `AppendFile`, which treat targets alike: links are followed, devices
-and pipes are written through, an input is never overwritten (`refuse_inputs`), and errors of the system become one
-`OutputError`.
+and pipes are written through, and errors of the system become one `OutputError`. What must not be replaced is refused
+before the work, by `mien.output_checks`.
 """
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import errno
-import fnmatch
 import hashlib
 import itertools
 import os
@@ -18,7 +16,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mien.errors import InputError, MienError, OutputError
@@ -28,8 +26,6 @@ STDOUT = Path("/dev/stdout")
 """The path that means standard output, on every system."""
 OUTPUT_MARKER = ".mien-output"
 """File in a folder of annotated pictures or videos: folders that have it are no inputs of a later run."""
-OUTPUT_IS_INPUT = "output-is-input"
-"""Code of the error where an output would overwrite an input."""
 FULL = frozenset({"ENOSPC", "EDQUOT", "EFBIG", "EROFS"})
 """``details["errno"]`` of an `OutputError` after which no other file can be written there either."""
 
@@ -37,8 +33,6 @@ PARTS = ".parts"
 """End of the name of a `PartsFolder`."""
 
 _LONGEST_NAME = 255
-_END_BYTES, _MARK = 1 << 16, b"mien."
-"""Bytes at the end of a file in which Parquet and ONNX files of Mien have a key, and how that begins."""
 _SHORT_NAME = 32
 """Bytes of a temporary name that any file system holds, whatever the final name."""
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]+)")
@@ -162,23 +156,6 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     with output_errors(path):
         target.mkdir(parents=True, exist_ok=True)
     return target
-
-
-@contextlib.contextmanager
-def result_folder(folder: Path, names: Sequence[str]) -> Iterator[None]:
-    """A `marked_folder` in which files of these names, or of these patterns, are results and replace no others.
-
-    Raises:
-        InputError: with the code "output-exists" where one of them exists and need not be a result of Mien; that it is
-            a file, or that another run writes into it.
-        OutputError: it cannot be made.
-    """
-    existing = output_folder(folder)
-    patterns = [re.compile(fnmatch.translate(name)) for name in names]
-    found = [path.name for path in existing.iterdir()] if existing.is_dir() else []
-    refuse_foreign_files(existing, [name for name in found if any(pattern.match(name) for pattern in patterns)])
-    with marked_folder(existing):
-        yield
 
 
 @contextlib.contextmanager
@@ -332,34 +309,6 @@ class PartsFolder:
             self._lock.release()
 
 
-def refuse_inputs(
-    output: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]], *, folder: bool = False
-) -> None:
-    """Raise where writing ``output`` would overwrite one of ``inputs``, under whatever name or link.
-
-    Args:
-        output: a file, or with ``folder`` a folder that files are written into.
-        inputs: files and folders that are read; missing ones are ignored.
-        folder: ``output`` is a folder: it must not be an input, nor hold one.
-
-    Raises:
-        InputError: with the code "output-is-input".
-    """
-    identity = _identity(output)
-    if identity is None:
-        return
-    for given in inputs:
-        same = identity == _identity(given)
-        if same or (folder and identity == _identity(Path(given).parent)):
-            raise InputError(
-                "holds an input, which must not be overwritten" if not same else "is an input: it would be overwritten",
-                path=output,
-                advice="choose another folder for the output" if folder else "choose another name for the output",
-                code=OUTPUT_IS_INPUT,
-                details={"input": os.fspath(given).encode("utf-8", "backslashreplace").decode()},
-            )
-
-
 def unique_name(stem: str, suffix: str, used: set[str], *, room: int = 0) -> str:
     """``stem + suffix``, or with a number where that is in ``used``; the name is added to it.
 
@@ -385,99 +334,6 @@ def _shortened(name: str, most: int) -> str:
     while len(os.fsencode(name)) > most:
         name = name[:-1]
     return name
-
-
-def refuse_foreign_files(folder: Path, names: Sequence[str]) -> None:
-    """Raise where a file of a folder would be replaced that Mien need not have written.
-
-    Args:
-        folder: the folder to write into. One that Mien made has `OUTPUT_MARKER`: what it holds are results.
-        names: the files to write into it.
-
-    Raises:
-        InputError: with the code "output-exists".
-    """
-    if is_file(folder / OUTPUT_MARKER):
-        return
-    for name in names:
-        if os.path.lexists(folder / name):
-            raise InputError(
-                "exists already, and need not be a result of mien",
-                path=folder / name,
-                advice="choose a new or an empty folder, or move the file",
-                code="output-exists",
-            )
-
-
-def refuse_originals(output: str | os.PathLike[str], inputs: Iterable[Path]) -> None:
-    """Raise where ``output`` is a file below a folder that is read, and Mien need not have written it.
-
-    Args:
-        output: a file to write. Where there is none yet, it is no original.
-        inputs: files and folders that are read; files are ignored.
-
-    Raises:
-        InputError: with the code "output-is-input".
-    """
-    if not is_file(output) or _is_written_by_mien(Path(output)):
-        return
-    above = set(Path(output).resolve().parents)
-    for given in inputs:
-        if given.resolve() in above:
-            raise InputError(
-                "exists in a folder that is read, and need not be a result of mien",
-                path=output,
-                advice="choose a new name, or a place outside that folder",
-                code=OUTPUT_IS_INPUT,
-                details={"input": os.fspath(given).encode("utf-8", "backslashreplace").decode()},
-            )
-
-
-_RUN_FILES = frozenset({"config.json", "environment.json", "metrics.csv", "result.json"})
-"""Files of a run folder that state what it is; figures and exports beside them are written again."""
-
-
-def _is_written_by_mien(path: Path) -> bool:
-    """Whether a file is a result that is written again: beside a run, or with the mark of Mien in its end."""
-    if path.name in _RUN_FILES or path.suffix in (".safetensors", ".ckpt", ".skops"):
-        return False
-    if is_file(path.parent / "config.json") and is_file(path.parent / "environment.json"):
-        return True
-    with output_errors(path), path.open("rb") as file:
-        file.seek(max(path.stat().st_size - _END_BYTES, 0))
-        return _MARK in file.read()
-
-
-def refuse_inside(output: str | os.PathLike[str], folders: Iterable[Path]) -> None:
-    """Raise where ``output`` would lie inside one of these folders, whose whole content is read.
-
-    Args:
-        output: a file or folder to write.
-        folders: folders that are read; files among them are ignored.
-
-    Raises:
-        InputError: with the code "output-is-input".
-    """
-    above = set(Path(output).resolve().parents)
-    for folder in folders:
-        if folder.resolve() in above and folder.is_dir():
-            raise InputError(
-                "lies inside an input",
-                path=output,
-                advice="choose a place beside it",
-                code=OUTPUT_IS_INPUT,
-                details={"input": os.fspath(folder).encode("utf-8", "backslashreplace").decode()},
-            )
-
-
-def _identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """Device and inode of a file or folder; None where there is none, or it is a device or a pipe."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - names from results need not be paths
-    except (OSError, ValueError):
-        return None
-    kind = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-    return (status.st_dev, status.st_ino) if kind else None
 
 
 def _follow_links(path: Path) -> Path:
@@ -611,43 +467,6 @@ class AppendFile:
         if self._regular:
             os.ftruncate(self._handle, self._end)
             os.lseek(self._handle, self._end, os.SEEK_SET)
-
-
-TEXT_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-"""Byte order mark → encoding of a text, in the order in which they are compared."""
-
-
-def text_encoding(start: bytes) -> str:
-    """The encoding of a text from its first bytes: that of its byte order mark, or else UTF-8.
-
-    Windows writes such marks; UTF-16 without one is known by the zeros beside its first, ASCII, character.
-    """
-    for mark, encoding in TEXT_MARKS.items():
-        if start.startswith(mark):
-            return encoding
-    if len(start) >= 2 and (start[0] == 0) != (start[1] == 0):
-        return "utf-16-be" if start[0] == 0 else "utf-16-le"
-    return "utf-8"
-
-
-def decode_text(content: bytes, errors: str = "strict") -> str:
-    """Text in UTF-8, UTF-16 or UTF-32, without its byte order mark.
-
-    Args:
-        content: the whole text.
-        errors: what happens to bytes that are not UTF-8; those that are not UTF-16 or UTF-32 are always an error.
-
-    Raises:
-        UnicodeDecodeError: the bytes are not of the encoding.
-    """
-    encoding = text_encoding(content)
-    return content.decode(encoding, errors if encoding.startswith("utf-8") else "strict")
 
 
 def append(path: Path, data: bytes, keep: int) -> None:

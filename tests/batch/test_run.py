@@ -19,7 +19,7 @@ from mien.batch.run import BatchRun
 from mien.batch.settings import AnalysisSettings
 from mien.batch.types import ShardResult
 from mien.errors import InputError, MienError
-from mien.files import OUTPUT_IS_INPUT
+from mien.output_checks import OUTPUT_IS_INPUT
 
 
 def call(*arguments: object, **options: object) -> subprocess.Popen[str]:

@@ -17,8 +17,8 @@ from PIL import Image
 
 from helpers.clips import Pan, clip, shortened, sound
 from mien.errors import InputError, MienError, MissingFileError, VideoError
-from mien.files import OUTPUT_IS_INPUT
 from mien.media.selection import FrameSelection
+from mien.output_checks import OUTPUT_IS_INPUT
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.jobs import VideoJob, VideoOutputs
 from mien.pipeline.video import VideoStream

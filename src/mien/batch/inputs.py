@@ -12,9 +12,9 @@ from typing import Any
 from mien.batch.storage import convert_remote_errors, filesystem, is_address, root_of
 from mien.batch.types import InputFile
 from mien.errors import InputError, MienError, MissingFileError
-from mien.files import decode_text
 from mien.media.image import image_suffixes
 from mien.media.paths import VIDEO_SUFFIXES, in_skipped_folder, walk_files
+from mien.text_encodings import decode_text
 
 PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
 TAR_SUFFIXES = frozenset({".tar", ".tgz", ".tar.gz"})

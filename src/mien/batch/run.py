@@ -18,8 +18,8 @@ from mien.batch.types import ResultCounts, Shard, ShardResult
 from mien.defaults import SHARD_SIZE
 from mien.errors import InputError
 from mien.extras import installed_versions, require_extra
-from mien.files import OUTPUT_IS_INPUT
 from mien.logger import get_logger
+from mien.output_checks import OUTPUT_IS_INPUT
 
 _log = get_logger(__name__)
 

@@ -26,8 +26,9 @@ import click
 from mien.cli.error_output import INTERRUPTED, ErrorOutput, json_errors_option, wants_json, without_flag
 from mien.cpus import limit_libraries
 from mien.errors import MienError, OutputError, nearest_names
-from mien.files import OUTPUT_IS_INPUT, check_temporary_folder
+from mien.files import check_temporary_folder
 from mien.models.devices import DeviceWarning
+from mien.output_checks import OUTPUT_IS_INPUT
 from mien.signals import DISGUISES, INTERRUPTED_EXIT, InterruptHandler, handle_interrupts
 
 COMMANDS: Mapping[str, tuple[str, str]] = {

@@ -34,7 +34,8 @@ from mien.cli.options import (
 from mien.cli.output import FailureReport, one_file, progress_bar
 from mien.errors import MissingExtraError
 from mien.extras import require_for_videos
-from mien.files import STDOUT, is_special, refuse_inputs
+from mien.files import STDOUT, is_special
+from mien.output_checks import refuse_inputs
 
 if TYPE_CHECKING:
     from mien.cli.videos import VideoOptions

@@ -12,7 +12,7 @@ from mien.cli.clean import command as clean
 from mien.cli.detection_data import prepare_detection
 from mien.cli.options import OUTPUT, OUTPUT_FOLDER, PATH, OutputCommand, parse_shares, seed_option, split_names
 from mien.cli.output import progress_bar
-from mien.files import refuse_inside
+from mien.output_checks import refuse_inside
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -23,7 +23,8 @@ from mien.cli.options import (
     threads_option,
 )
 from mien.cli.output import progress_bar
-from mien.files import result_folder, write_text
+from mien.files import write_text
+from mien.output_checks import result_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

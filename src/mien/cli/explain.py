@@ -13,7 +13,8 @@ import click
 
 from mien.cli.options import OUTPUT_FOLDER, PATH, OutputCommand, detector_options, seed_option, threads_option
 from mien.cli.output import FailureReport, progress_bar, table_console
-from mien.files import refuse_inputs, result_folder, unique_name
+from mien.files import unique_name
+from mien.output_checks import refuse_inputs, result_folder
 from mien.text import number, percent, span
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ import click
 from mien import defaults
 from mien.detect import DETECTORS
 from mien.errors import InputError
-from mien.files import STDOUT, is_file, is_special, output_file, output_folder, refuse_inputs, refuse_originals
+from mien.files import STDOUT, is_file, is_special, output_file, output_folder
 from mien.models.devices import DEVICES, parse_device
 from mien.models.priors import DEFAULT, PRIORS
+from mien.output_checks import refuse_inputs, refuse_originals
 from mien.smoothing.options import FLAGGED
 
 if TYPE_CHECKING:

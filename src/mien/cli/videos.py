@@ -15,8 +15,9 @@ from mien import defaults
 from mien.cli.error_output import INTERRUPTED, error_output
 from mien.cli.output import FailureReport, one_file, progress_bar
 from mien.draw.clock import clock
-from mien.files import STDOUT, marked_folder, refuse_foreign_files, unique_name
+from mien.files import STDOUT, marked_folder, unique_name
 from mien.media.selection import FrameSelection
+from mien.output_checks import refuse_foreign_files
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

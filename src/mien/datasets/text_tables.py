@@ -13,7 +13,7 @@ from typing import IO
 from mien.datasets.archives import open_unpacked
 from mien.datasets.row_location import DAMAGED, RowLocation
 from mien.errors import DataError
-from mien.files import text_encoding
+from mien.text_encodings import text_encoding
 
 SEPARATORS = (",", ";", "\t", "|")
 """What separates the cells of a row."""

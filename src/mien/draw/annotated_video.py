@@ -30,7 +30,8 @@ from mien.draw.video_parts import (
     truncate_part,
 )
 from mien.errors import InputError, OutputError
-from mien.files import PartsFolder, is_special, output_errors, output_file, refuse_inputs
+from mien.files import PartsFolder, is_special, output_errors, output_file
+from mien.output_checks import refuse_inputs
 from mien.results.video import VideoFrame
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from mien.draw.palette import Rgb
 from mien.draw.panel import FacePanel, PanelDetail
 from mien.draw.rounded_rectangles import blend, stroke
 from mien.errors import InputError
-from mien.files import atomic_path, is_special, output_file, refuse_inputs
+from mien.files import atomic_path, is_special, output_file
 from mien.geometry import clip_boxes
 from mien.media.image import FORMATS, load_image
+from mien.output_checks import refuse_inputs
 from mien.results.faces import Faces
 
 _CASING = (0, 0, 0)

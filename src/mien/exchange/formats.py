@@ -17,7 +17,8 @@ from mien.exchange.elan import elan_file, read_elan
 from mien.exchange.openface import write_openface
 from mien.exchange.praat import read_textgrid, textgrid_file
 from mien.exchange.tables import read_table, table_file
-from mien.files import is_special, output_errors, refuse_inputs, write_bytes
+from mien.files import is_special, output_errors, write_bytes
+from mien.output_checks import refuse_inputs
 from mien.results.video import VideoReport
 
 BIDS_FOLDER = "bids"

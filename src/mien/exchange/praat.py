@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.errors import DataError
 from mien.exchange.coding import Coding, Interval, Tier
-from mien.files import decode_text
+from mien.text_encodings import decode_text
 
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|\[[^\]]*\]|![^\n]*|[^\s"\[!]+')
 """A string, which may go over lines; what is in brackets; a comment; a word or a number."""

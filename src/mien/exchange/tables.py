@@ -14,7 +14,7 @@ from mien import defaults
 from mien.csv_cells import csv_cells, csv_text
 from mien.errors import DataError
 from mien.exchange.coding import Coding, Interval, Tier, ceil_time, subject_name
-from mien.files import decode_text
+from mien.text_encodings import decode_text
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "label": ("label", "behavior", "behaviour", "code", "trial_type", "annotation"),

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mien.files import atomic_path, result_folder, write_text
+from mien.files import atomic_path, write_text
 from mien.models.card import Card
+from mien.output_checks import result_folder
 
 README, MODEL, CARD = "README.md", "model.onnx", "card.json"
 PIPELINE = "image-classification"

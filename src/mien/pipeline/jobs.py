@@ -30,9 +30,6 @@ from mien.files import (
     make_folder,
     output_errors,
     output_folder,
-    refuse_foreign_files,
-    refuse_inputs,
-    refuse_inside,
     temporary_folder,
     unique_name,
     write_text,
@@ -40,6 +37,7 @@ from mien.files import (
 from mien.media.decoder_pool import DecoderPool
 from mien.media.open import open_source
 from mien.media.selection import ALL_FRAMES, FrameSelection
+from mien.output_checks import refuse_foreign_files, refuse_inputs, refuse_inside
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.video import Progress, VideoPipeline, VideoStream
 from mien.results.row_writers import CsvRows, JsonlRows, ParquetRows, RawRows, RowWriter

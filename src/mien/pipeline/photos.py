@@ -21,20 +21,11 @@ from typing import Any
 from mien import defaults
 from mien.draw.blur import Blur
 from mien.errors import InputError, MienError, OutputError
-from mien.files import (
-    FULL,
-    AppendFile,
-    companion,
-    is_special,
-    marked_folder,
-    output_errors,
-    refuse_foreign_files,
-    refuse_inputs,
-    unique_name,
-)
+from mien.files import FULL, AppendFile, companion, is_special, marked_folder, output_errors, unique_name
 from mien.media.decoder_pool import DecoderPool
 from mien.media.frame import Frame
 from mien.media.image import load_image
+from mien.output_checks import refuse_foreign_files, refuse_inputs
 from mien.pipeline.analyzer import Analyzer
 from mien.pipeline.executors import abandoned_on_error
 from mien.results.columns import readable

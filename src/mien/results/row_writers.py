@@ -24,18 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import InputError, MissingExtraError, MissingFileError, OutputError
-from mien.files import (
-    AppendFile,
-    PartsFolder,
-    atomic_path,
-    is_special,
-    output_errors,
-    output_file,
-    refuse_inputs,
-    sync,
-)
+from mien.files import AppendFile, PartsFolder, atomic_path, is_special, output_errors, output_file, sync
 from mien.models.card import Head
 from mien.models.label_sets import SetRule
+from mien.output_checks import refuse_inputs
 from mien.results.columns import ROW_GROUP, Column, arrow_schema, csv_values, flat_values
 from mien.results.face_columns import FaceTable, face_objects, mixed_columns
 from mien.results.video import frame_object, json_line

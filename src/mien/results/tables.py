@@ -16,7 +16,8 @@ from pathlib import Path
 
 from mien.csv_cells import cell_text
 from mien.errors import InputError, MissingExtraError
-from mien.files import atomic_path, output_file, refuse_inputs
+from mien.files import atomic_path, output_file
+from mien.output_checks import refuse_inputs
 from mien.results.columns import ROW_GROUP, arrow_schema
 from mien.results.face_columns import FaceTable, Heads, face_columns
 from mien.results.faces import Faces

@@ -318,7 +318,8 @@ class VideoReport:
             ('report.html', 'rows.csv', 'summary.json')
         """
         from mien.draw.video_page import write_html
-        from mien.files import refuse_inputs, write_text
+        from mien.files import write_text
+        from mien.output_checks import refuse_inputs
         from mien.results.row_writers import write_rows
 
         target = Path(path)

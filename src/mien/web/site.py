@@ -22,9 +22,10 @@ from mien import defaults
 from mien.detect.mien import LANDMARKS, NETWORK, MienDetector
 from mien.draw.palette import COLOURS
 from mien.errors import InputError
-from mien.files import atomic_path, is_file, output_errors, refuse_foreign_files
+from mien.files import atomic_path, is_file, output_errors
 from mien.models.catalog import read_model
 from mien.models.priors import DEFAULT
+from mien.output_checks import refuse_foreign_files
 from mien.predict.model_set import ModelSet
 from mien.web.model_description import describe_models, described_columns
 from mien.web.page_files import page_files
