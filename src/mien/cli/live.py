@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import asdict
@@ -29,8 +30,11 @@ from mien.errors import VideoError
 from mien.files import STDOUT
 
 if TYPE_CHECKING:
+    from mien.cli.window import FrameWindow
     from mien.detect.options import DetectionOptions
+    from mien.draw.annotated_video import AnnotatedVideo
     from mien.pipeline.video import VideoStream
+    from mien.results.row_writers import RowWriter
     from mien.smoothing.options import SmoothingOptions
     from mien.tracking.options import TrackingOptions
 
@@ -97,8 +101,6 @@ def command(
     SOURCE is a camera's number (0 is the first) or an address: rtsp://, http:// (MJPEG, HLS, MPEG-TS). Frames that
     arrive while one is being analysed are dropped, so that the picture stays live.
     """
-    import contextlib
-
     from mien.cli.live_page import open_camera_page
     from mien.cli.window import FrameWindow, has_display, has_tk
     from mien.media.open import is_live
@@ -150,35 +152,46 @@ def command(
             timer = threading.Timer(seconds, stream.close)
             timer.start()
             stack.callback(timer.cancel)
-        lost, stop = False, threading.Event()
-
-        def handle_window() -> None:
-            if screen is not None and screen.is_closed():
-                stop.set()
-
-        with contextlib.suppress(KeyboardInterrupt):
-            flushed = start = time.monotonic()
-            for batch in stream.batches(stop, handle_window):
-                if rows is not None:
-                    rows.write(stream.rows(batch))
-                for frame in batch:
-                    if video is not None:
-                        video.write(frame)
-                    if screen is None:
-                        click.echo(frame.to_json())
-                now = time.monotonic()
-                if now - flushed > 2.0:
-                    flushed = now
-                    for writer in (rows, video):
-                        if writer is not None:
-                            writer.flush()
-                if screen is not None and screen.show(batch[-1]):
-                    break
-            else:
-                lost = not stop.is_set() and (seconds is None or time.monotonic() - start < seconds)
+        lost = _show_frames(stream, screen, rows, video, seconds)
     _print_coverage(stream, lost)
     if lost:
         raise click.exceptions.Exit(1)
+
+
+def _show_frames(
+    stream: VideoStream,
+    screen: FrameWindow | None,
+    rows: RowWriter | None,
+    video: AnnotatedVideo | None,
+    seconds: float | None,
+) -> bool:
+    """Show, print and write frames until the end; returns whether the camera or stream was lost before it."""
+    stop = threading.Event()
+
+    def handle_window() -> None:
+        if screen is not None and screen.is_closed():
+            stop.set()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        flushed = start = time.monotonic()
+        for batch in stream.batches(stop, handle_window):
+            if rows is not None:
+                rows.write(stream.rows(batch))
+            for frame in batch:
+                if video is not None:
+                    video.write(frame)
+                if screen is None:
+                    click.echo(frame.to_json())
+            now = time.monotonic()
+            if now - flushed > defaults.FLUSH_SECONDS:
+                flushed = now
+                for writer in (rows, video):
+                    if writer is not None:
+                        writer.flush()
+            if screen is not None and screen.show(batch[-1]):
+                return False
+        return not stop.is_set() and (seconds is None or time.monotonic() - start < seconds)
+    return False
 
 
 def _page_problem(context: click.Context, address: str | int) -> str | None:
