@@ -60,6 +60,7 @@ def test_the_file_describes_itself(exported: Path) -> None:
     assert card.training["commit"] == "abc"
     assert card.parameters == get_network("age").parameters
     assert "AI Act" in card.limits
+    assert card.data == exporting.UNKNOWN_DATA  # the run folder states none, so no dataset is claimed
     assert Card.from_json(card.to_json()) == card
 
 

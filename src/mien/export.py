@@ -50,6 +50,7 @@ DATASETS = {
     "rafdb": "RAF-DB (Li et al. 2017)",
 }
 """Name of a prepared dataset → its name on cards."""
+UNKNOWN_DATA = "data that the run folder does not name"
 FERPLUS_VOTES = "FER+ votes (Barsoum et al. 2016)"
 
 
@@ -244,7 +245,7 @@ def _head(spec: HeadSpec, temperature: float) -> Head:
 
 def _data(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     """The training data for the card: the dataset, how it was processed, and the classes used."""
-    name = facts.get("name", "fairface" if recipe.task == "age" else "fer2013")
+    name = facts.get("name", UNKNOWN_DATA)
     text = DATASETS.get(name, name)
     if any(head.target in ("majority", "crossentropy", "distribution") for head in recipe.heads):
         text += f" with {FERPLUS_VOTES}"
