@@ -147,8 +147,8 @@ def pack_faces(pictures: Path, out: Path, limit: int, most: int = MOST_FACES) ->
         limit: bytes that it may have.
         most: pictures that are looked at.
     """
-    from mien.training.detection.faces import locate_faces, read_pictures
-    from mien.training.detection.locate import padded_mtcnn
+    from mien.training.detection.face_tiles import locate_faces, read_pictures
+    from mien.training.detection.mtcnn_faces import padded_mtcnn
 
     count = min(most, limit // 1500)
     tiles = locate_faces(read_pictures(pictures, count, 0), padded_mtcnn())
@@ -164,7 +164,7 @@ def pack_faces(pictures: Path, out: Path, limit: int, most: int = MOST_FACES) ->
 
 def unpack_faces(packed: Path, out: Path) -> None:
     """The file of located faces that `mien train detector --faces` reads, of what `pack_faces` wrote."""
-    from mien.training.detection.faces import FaceTiles, save_tiles
+    from mien.training.detection.face_tiles import FaceTiles, save_tiles
 
     with np.load(packed, allow_pickle=False) as held:
         save_tiles(FaceTiles(_decode_all(held), held["boxes"], held["landmarks"]), out)

@@ -336,8 +336,8 @@ def test_what_runs_finds_a_version_of_mien_where_it_is_not_installed(gpu: Any, t
 def test_located_faces_travel_with_their_boxes_and_landmarks(
     gpu_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import mien.training.detection.faces as located
-    import mien.training.detection.locate as locate
+    import mien.training.detection.face_tiles as located
+    import mien.training.detection.mtcnn_faces as locate
 
     side = 96
     pictures = list(faces(6, channels=3).images.repeat(2, axis=1).repeat(2, axis=2))

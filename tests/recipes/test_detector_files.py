@@ -22,8 +22,8 @@ from mien.detect.mien import MienDetector
 from mien.errors import TrainingError
 from mien.networks.detector import DetectorShape
 from mien.recipes import detector, detector_export, landmarks
-from mien.training.detection.faces import load_tiles, locate_faces
-from mien.training.detection.locate import padded_mtcnn
+from mien.training.detection.face_tiles import load_tiles, locate_faces
+from mien.training.detection.mtcnn_faces import padded_mtcnn
 
 HEAD = (slice(40, 200), slice(145, 305))
 """The astronaut's head, which fills the crop as faces of a face dataset do."""

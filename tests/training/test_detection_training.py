@@ -306,7 +306,7 @@ def test_a_step_is_computed_on_the_device_alone(
     # torch's device without values stands for a graphics processor: an operation on two devices is an error
     monkeypatch.setattr(torch, "autocast", lambda device, dtype, enabled: contextlib.nullcontext())
     sampler = CropSampler(photos, store, None, 64)
-    trainer = Trainer(FaceDetector(TINY), LossWeights(), device=torch.device("meta"))
+    trainer = DetectorTrainer(FaceDetector(TINY), LossWeights(), device=torch.device("meta"))
     losses = trainer.losses(collate([sampler.crop(0, i) for i in range(6)]))
     losses["total"].backward()
     trainer.kernels.step()

@@ -116,7 +116,7 @@ class DetectorRun:
         photos: file of photos with boxes.
         out: folder of the run.
         faces: file of faces to paste onto photos without faces: pictures of one each, or a ``.npz`` file of those that
-            were located before (`mien.training.detection.faces.save_tiles`).
+            were located before (`mien.training.detection.face_tiles.save_tiles`).
         cache: folder for decoded photos; None for one in ``out``.
         initial: float32 export whose weights a new run starts from.
         hard_negatives: export whose false boxes are trained against.

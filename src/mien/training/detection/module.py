@@ -172,7 +172,7 @@ class DetectorTrainer:
         values = torch.stack([value.detach() for value in losses.values()]).tolist()
         return dict(zip(losses, values, strict=True)), progress
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, batch: CropBatch) -> dict[str, Tensor]:
         """The losses of a batch, on the device: see `detector_losses`."""
         pixels = batch.pixels.to(self.device).float().sub_(PIXEL_MEAN).div_(PIXEL_SCALE)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16):

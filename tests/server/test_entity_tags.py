@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
-from mien.server.conditional import ignore_malformed_range
+from mien.server.entity_tags import ignore_malformed_range
 
 
 @pytest.mark.parametrize(
