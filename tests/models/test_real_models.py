@@ -62,7 +62,7 @@ def test_the_emotion_card_states_what_the_file_scores(fer2013: Dataset) -> None:
 
 @pytest.mark.slow
 def test_the_way_through_detector_and_crop_costs_little(fer2013: Dataset) -> None:
-    """On every fourth face, where chance alone moves the gap by a point and a half; `benchmarks/end_to_end.py` measures all."""
+    """On every fourth face, where chance alone moves the gap by 1.5 points; `benchmarks/end_to_end.py` measures all."""
     module = benchmark("end_to_end")
     part, model = fer2013.select("test")[::4], open_model("emotion", threads=1)
     detector = make_detector(DetectionOptions("mtcnn", 30), threads=1)
