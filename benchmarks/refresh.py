@@ -90,9 +90,12 @@ def history(options: argparse.Namespace) -> None:
 def with_network(
     entries: list[dict[str, Any]], name: str, title: str, sha256: str, results: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """The entries, and the network behind them unless it is the last one; one whose card is new takes its place."""
+    """The entries, and the network behind them unless it is the last one; one whose card is new takes its place.
+
+    The same figures to the last digit are the same network in another file.
+    """
     figures = {protocol: {key: results[protocol][key] for key in KEPT} for protocol in PROTOCOLS[name]}
-    earlier = [one for one in entries if one["sha256"] != sha256]
+    earlier = [one for one in entries if one["sha256"] != sha256 and one["results"] != figures]
     titles = [one["name"] for one in entries if one["sha256"] == sha256]
     return [*earlier, {"name": titles[0] if titles else title, "sha256": sha256, "results": figures}]
 

@@ -49,12 +49,18 @@ def test_a_network_that_is_new_joins_those_before_it() -> None:
     entries = json.loads(HISTORY.read_text(encoding="utf-8"))
     results: dict[str, Any] = Model(read_model("age"), threads=1).card.scores["results"]
     before = entries["age"]
+    # the same network in a file with another card
+    renamed = with_network(before, "age", "another card", "1" * 64, results)
+    assert [one["name"] for one in renamed] == [*(one["name"] for one in before[:-1]), "another card"]
+    results = {**results, "age": {**results["age"], "accuracy": 0.6}}
     added = with_network(before, "age", "next", "0" * 64, results)
     assert [one["name"] for one in added] == [*(one["name"] for one in before), "next"]
     again = with_network(added, "age", "the same", "0" * 64, results)
     assert again == added
     for name in ("emotion", "age"):
         assert entries[name][-1]["sha256"] == MODELS[name].sha256, "run `make networks-page`"
+        figures = [json.dumps(one["results"]) for one in entries[name]]
+        assert len(set(figures)) == len(figures)
 
 
 def test_the_page_has_the_networks_before_and_after() -> None:
