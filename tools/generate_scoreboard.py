@@ -190,7 +190,8 @@ def _history(entries: Sequence[Mapping[str, Any]], model: str, protocols: Sequen
     lines = [
         f"## Earlier networks: `{model}`",
         "",
-        "The networks that were shipped over time, with the scores on their cards, under the default prior:",
+        "The networks that were shipped over time, with the scores on their cards, under the default prior, which a card "
+        "without a choice of priors does not change: its labels are as frequent as in the training data.",
         "",
     ]
     for protocol in protocols:
