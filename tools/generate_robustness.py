@@ -117,6 +117,7 @@ def robustness_page(measured: dict[str, Any]) -> str:
         "```sh",
         "python benchmarks/peers.py --weights-only --environments DIR",
         "python benchmarks/robustness.py --data fer2013.parquet --photos fairface/validation.parquet --environments DIR \\",
+        f"    --faces {measured['faces']} --pictures {measured['photos']} \\",
         "    --json docs/results/robustness.json",
         "# only Mien, on the same faces and photos; the figures of the other packages stay",
         "python benchmarks/robustness.py --data fer2013.parquet --photos fairface/validation.parquet --keep-others \\",
