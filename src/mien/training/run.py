@@ -50,6 +50,8 @@ _DRAW_EVERY = 20.0
 """Seconds between two drawings of the curves; on a GPU an epoch of a small network is shorter than one drawing."""
 _STATISTICS_IMAGES = 2048
 """Training images on which the norms of an exported model are measured."""
+STOPPED = "training-stopped"
+"""Code of the error of a run whose process was asked to end."""
 _RESUME = "the same call with --resume continues after the last finished epoch"
 _log = get_logger(__name__)
 
@@ -278,7 +280,7 @@ def _fit(
                 weights_only=False if resume_from is not None else None,
             )
     except SIGTERMException:
-        raise TrainingError("was asked to end", path=folder, advice=advice, code="training-stopped") from None
+        raise TrainingError("was asked to end", path=folder, advice=advice, code=STOPPED) from None
     except SystemExit:
         if not trainer.interrupted:
             raise

@@ -9,7 +9,7 @@ import pytest
 from helpers.reproduction import tiny_fer2013
 from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import read_prepared, write_prepared
-from mien.errors import DataError
+from mien.errors import DataError, TrainingError
 from mien.labels import OWN, SEVEN_AGE_RANGES, age_bin_names
 from mien.published.reproduction import run_queue as queue_module
 from mien.published.reproduction.published_results import ROWS
@@ -25,6 +25,7 @@ from mien.published.reproduction.results import (
 from mien.published.reproduction.run_queue import TRAINED, missing_input, run_queue
 from mien.training import run_folder as files
 from mien.training.curves import read_epochs
+from mien.training.run import STOPPED
 
 TWO = (replace(ROWS["attention-parallel"], seeds=(0, 1)), ROWS["attention-parallel-improved"])
 
@@ -176,6 +177,22 @@ def test_a_row_that_fails_does_not_stop_the_others(data: Path, tmp_path: Path, m
 
 
 @pytest.mark.usefixtures("small")
+def test_a_process_that_is_asked_to_end_starts_no_other_row(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+
+    def stopped(*arguments: object, **options: object) -> None:
+        started.append(Path(str(arguments[2])))
+        raise TrainingError("was asked to end", code=STOPPED)
+
+    monkeypatch.setattr(queue_module, "train", stopped)
+    lines: list[str] = []
+    assert not run_queue(TWO, {"fer2013": data}, tmp_path / "runs", tmp_path / "results", report=lines.append)
+    assert started == [tmp_path / "runs" / "attention-parallel" / "seed-0"]
+    assert "was asked to end" in lines[-1]
+
+
 def test_an_age_network_learns_the_ranges_of_its_source(tmp_path: Path) -> None:
     """Chosen and scored on the images held out, under the name that the source gives them."""
     rng = np.random.default_rng(0)

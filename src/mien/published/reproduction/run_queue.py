@@ -29,7 +29,7 @@ from mien.training import run_folder as files
 from mien.training.config import Recipe
 from mien.training.curves import read_epochs
 from mien.training.data import select_role
-from mien.training.run import bf16_supported, train
+from mien.training.run import STOPPED, bf16_supported, train
 
 TRAINED = "trained.json"
 """A file in run folders whose training is complete."""
@@ -89,6 +89,8 @@ def run_queue(
                     result = _run(row, seed, data[row.data], out, results, loaded, threads, left, progress, report)
             except MienError as error:
                 report(f"{row.name}, seed {seed}: {error}")
+                if error.code == STOPPED:  # the process was asked to end, not this run alone
+                    return False
                 complete = False
                 break
     return complete
