@@ -87,7 +87,7 @@ CALLS = (
     ("ten bits a colour", "analyze ten-bit.mkv --csv rows.csv"),
     ("full-range colour", "analyze full-range.mp4 --csv rows.csv"),
     ("one bad clip among others", "analyze text.mp4 good.mp4 --csv rows.csv"),
-    ("a start behind the end", "analyze good.mp4 --start 100 --csv rows.csv"),
+    ("a start after the end", "analyze good.mp4 --start 100 --csv rows.csv"),
     ("the disk is full: the table", "FULL analyze good.mp4 --csv rows.csv"),
     ("the disk is full: the annotated video", "FULL analyze good.mp4 --save out.mp4"),
     ("to resume nothing", "analyze good.mp4 --resume"),

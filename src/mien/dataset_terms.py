@@ -24,7 +24,7 @@ class DatasetTerms:
     doubts: tuple[str, ...] = ()
 
 
-_PEOPLE = "the people in the pictures were not asked"
+_PEOPLE = "the people in the pictures did not give consent"
 
 DATASET_TERMS: Mapping[str, DatasetTerms] = {
     "fer2013": DatasetTerms(

@@ -138,7 +138,7 @@ def test_a_resumed_run_has_the_same_photos_and_videos(mixed: Path, tmp_path: Pat
     table, report = ("--csv", tmp_path / "all.csv"), ("--report", tmp_path / "report")
     refused = call(own, *table, "--resume")
     assert refused.exit_code == 2
-    assert "can be resumed with --report alone" in refused.stderr
+    assert "can only be resumed with --report" in refused.stderr
     assert call(own, *table, *report).exit_code == 0
     before = (tmp_path / "all.csv").read_bytes()
     (own / "a.png").unlink()

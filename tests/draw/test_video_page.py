@@ -118,7 +118,7 @@ def test_the_summary_comes_first(page: Page) -> None:
     ):
         assert reported in page.plain
     assert "What went wrong 2 frames are damaged" in page.plain
-    assert "not what a person feels" in page.plain
+    assert "not what the person feels" in page.plain
     assert "AI Act, Article 5(1)(f)" in page.plain
     order = [
         page.plain.index(word) for word in ("Length analysed", "All faces", "Face 1", "Emotion over the whole time")
@@ -221,7 +221,7 @@ def test_the_hostile_name_is_shown(tmp_path: Path) -> None:
 @each_report
 def test_pages_of_strange_videos(tmp_path: Path, report: VideoReport) -> None:
     page = Page(write_html(report, tmp_path / "r.html"))
-    assert ("No face was seen" in page.plain) == (not report.tracks)
+    assert ("No face was found" in page.plain) == (not report.tracks)
     assert (
         ("Vote of" in page.plain)
         == ("Mean probability" in page.plain)

@@ -55,5 +55,5 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     chosen = next(r for r in RECIPES.values() if get_network(r.network).features)
     # the network itself is large, and what it computes is not asked
     monkeypatch.setattr(explained, "load_run", lambda path: (chosen, nn.Identity(), path))
-    with pytest.raises(InputError, match="features beside pixels"):
+    with pytest.raises(InputError, match="features in addition to pixels"):
         open_network(Path.cwd())

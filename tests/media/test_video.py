@@ -78,7 +78,7 @@ def test_start_and_end_in_seconds(made: Callable[..., Path]) -> None:
     assert [f[0] for f in read_clip(made("h264.mp4"), start=0.4, end=0.6)] == [10, 11, 12, 13, 14]
     assert [f[0] for f in read_clip(made("h264.ts"), start=1.5)] == [38, 39]
     assert read_clip(made("raw.mjpeg"), start=100.0) == []
-    with pytest.raises(InputError, match=r"start lies behind the end of the video, at 1\.60 s: got 2\.0"):
+    with pytest.raises(InputError, match=r"start is after the end of the video, at 1\.60 s: got 2\.0"):
         open_video(made("h264.mp4"), FrameSelection(start=2.0))
 
 

@@ -250,7 +250,7 @@ def command(
         raise click.UsageError("--baseline writes changes.csv and changes.json into the report folder: give --report.")
     mixed = bool(photos and clips and (csv_file or parquet_file))
     if mixed and options.resume and options.report is None:
-        raise click.UsageError("one table of photos and videos can be resumed with --report alone")
+        raise click.UsageError("one table of photos and videos can only be resumed with --report")
     _refuse_inputs([*photos, *clips, *map(Path, inputs)], save, csv_file, parquet_file)
     if photos or clips:
         analyzer = Analyzer(

@@ -263,7 +263,7 @@ def _prepared(
     for model in models:
         machine = is_svm_run(Path(model))
         if machine and options["flip"]:
-            raise click.UsageError("--flip is for networks: features of mirrored images are not at hand.")
+            raise click.UsageError("--flip is for networks: features of mirrored images are not available.")
         if machine and (options["labels"] or options["mapping"]):
             raise click.UsageError(
                 "--labels and --map are for networks: a support-vector machine learnt its own labels."

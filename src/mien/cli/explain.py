@@ -30,7 +30,7 @@ METHODS = ("saliency", "integrated-gradients", "guided-backprop", "grad-cam", "o
 SHEETS = ("predictions", "errors", "ambiguous", "disputed")
 IMAGES = {"average": 20, "faithfulness": 64, "sanity": 16, "regions": 1000, "sheet": 48}
 """Default numbers of images: of each class for averages, of the split for the rest."""
-PRIVATE = "faces of the dataset, for you to look at: do not publish or commit it"
+PRIVATE = "faces of the dataset, for private inspection: do not publish or commit this file"
 
 EPILOG = """\b
 Examples:

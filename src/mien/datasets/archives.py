@@ -24,8 +24,8 @@ FOREIGN = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save it as CSV"),
     (b"\x89HDF", "an HDF5 file", "export it as CSV or Parquet"),
     (b"%PDF", "a PDF", "get the dataset again"),
-    (b"<!DOCTYPE", "a web page", "download the file itself, signed in where the site asks for it"),
-    (b"<html", "a web page", "download the file itself, signed in where the site asks for it"),
+    (b"<!DOCTYPE", "a web page", "download the file itself, signed in if the site requires it"),
+    (b"<html", "a web page", "download the file itself, signed in if the site requires it"),
     (b"version https://git-lfs", "a Git LFS pointer", "get the file itself with `git lfs pull`"),
 )
 """First bytes → what a file is that is no dataset, and what to do with it."""

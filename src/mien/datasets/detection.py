@@ -2,7 +2,7 @@
 
 Layout of the Parquet file, one row per photo:
     ``image`` {bytes, path}; ``set``; ``width`` and ``height`` in pixels; ``faces``, a list of {``box`` xyxy pixels,
-    ``landmarks`` five xy, ``by`` or ``trust``}; ``ignore``, a list of boxes in doubt; ``licence``; ``source``, a
+    ``landmarks`` five xy, ``by`` or ``trust``}; ``ignore``, a list of ignored boxes; ``licence``; ``source``, a
     repository and a file in it, separated by a space; ``labels``, how the labels were made; ``split``, train or
     validation.
 """

@@ -125,7 +125,7 @@ def own_taxonomy(names: Iterable[str]) -> Taxonomy:
     """
     classes = tuple(sorted(set(names)))
     if len(classes) < 2:
-        raise DataError("has images of one class alone", advice="a model needs at least two classes")
+        raise DataError("has images of only one class", advice="a model needs at least two classes")
     if len(classes) > MOST_CLASSES:
         raise DataError(
             f"has {len(classes)} classes, more than {MOST_CLASSES}",

@@ -39,7 +39,7 @@ def refine(
         pictures: RGB uint8 ``(h, w, 3)``.
         boxes: per picture ``(n, 4)`` xyxy pixels.
         landmarks: per picture ``(n, 5, 2)`` xy pixels, the first guess; only the turn of the head is taken from it.
-        mirror: look at each face mirrored as well, and take the mean: twice the cost, a tenth less error.
+        mirror: also run on each mirrored face, and take the mean: twice the time, a tenth less error.
 
     Returns:
         Per picture ``(n, 5, 2)`` xy pixels.

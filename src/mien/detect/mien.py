@@ -55,19 +55,19 @@ LANDMARKS = PackagedFile(
 )
 
 CONFIDENCE = 0.5
-"""Least score of a face, of those in doubt after the look at a crop around them."""
+"""Lowest score of a face; for doubtful faces, after the second pass on a crop around them."""
 DOUBTFUL = (0.3, 0.8)
-"""Scores of the first look from which, and below which, a face is in doubt."""
+"""Scores of the first pass from which, and below which, a face is doubtful."""
 LARGE_CONFIDENCE = 0.64
-"""Least score in the first look at stride 32, where faces from 88 pixels are found: true ones score higher there."""
+"""Lowest score in the first pass at stride 32, where faces from 88 pixels are found: real ones score higher there."""
 NEAR_CONFIDENCE = 0.536
-"""Least score of a face in the only look at a crop around it (`MienDetector.refine`)."""
+"""Lowest score of a face in the single pass on a crop around it (`MienDetector.refine`)."""
 PLAUSIBLE_CONFIDENCE = 0.75
-"""Score below which a face may be implausible beside the others, see `mien.detect.plausibility`."""
+"""Score below which a face may be implausible next to the others, see `mien.detect.plausibility`."""
 SURE_CONFIDENCE = 0.82
-"""Best score of a picture from which there is no second look: upside-down faces reach 0.77 in the first."""
+"""Best score of a picture from which small copies are not searched: upside-down faces reach 0.77 in the first pass."""
 SECOND_CONFIDENCE = 0.72
-"""Least score of a face that only the second look finds."""
+"""Lowest score of a face that only the search of small copies finds."""
 SMALLEST, RELIABLE = 16, 20
 """Height in pixels of the smallest faces that the network finds, and that a picture is shrunk to for larger ones."""
 MAX_SCALE = 2.0
@@ -82,15 +82,15 @@ OUTPUTS = tuple(f"stride{stride}" for stride in STRIDES)
 class MienDetector:
     """Mien's own detector in ONNX Runtime. Safe to call from several threads.
 
-    Where no face is certain it looks again at small copies: for a face larger than the picture, and for faces that are
-    turned by a quarter or upside down; their landmarks then show by how much.
+    If no face is certain, small copies are searched for a face larger than the picture, and for faces rotated by 90° or
+    180°, whose landmarks then show the angle.
 
     Args:
         min_face: height of the smallest face to detect, pixels: it sets the scale at which a picture is scanned, and so
             the cost; smaller faces are dropped. None scans for 16 pixels, and 1/80 of the longer side of pictures above
             1,280 pixels, and drops none.
         threads: threads of ONNX Runtime inside one operator; None takes the available CPUs, at most 4.
-        confidence: least score, 0–1; None for `CONFIDENCE`, and for large faces `LARGE_CONFIDENCE` in the first look.
+        confidence: lowest score, 0–1; None for `CONFIDENCE`, and for large faces `LARGE_CONFIDENCE` in the first pass.
         device: what the networks run on, see `mien.models.devices.DEVICES`.
         model: file of another network that `mien train detector` exported; None for the one that ships.
 

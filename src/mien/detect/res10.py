@@ -63,7 +63,7 @@ class Res10:
 
     Args:
         min_face: height of the smallest face to detect, pixels; None for a tenth of the longer side of the picture,
-            which is what one look at the whole picture finds.
+            which is what one pass over the whole picture finds.
         threads: threads of OpenCV's pool, which the whole process shares; None leaves it alone.
         confidence: least score, 0–1.
 

@@ -50,11 +50,11 @@ TURNED_SIDE = 192
 CROP_SIDE, CROP_REACH = 96, 2.4
 """Crop around an expected face: side in pixels, and over the longer side of the box."""
 CONFIRM_SIDE, CONFIRM_REACH = 96, 3.4
-"""The same around a face in doubt."""
+"""The same around a doubtful face."""
 CONFIRM_LEAST = 0.05
-"""Score below which a crop around a face in doubt shows no face."""
+"""Score below which a crop around a doubtful face shows no face."""
 QUARTER_SIDE = 64
-"""Side in pixels of the middle of that crop, in which the face is also looked at turned by quarters."""
+"""Side in pixels of the middle of that crop, which is also rotated by quarter turns."""
 QUARTER_FACE = 16
 """Longer side of the box from which it is, pixels of the picture: smaller faces look alike from every side."""
 UPRIGHT_SCORE, QUARTER_SCORE, QUARTER_GAIN = 0.8, 0.8, 0.05
@@ -238,13 +238,13 @@ def detect(
 def detect_again(
     forward: Forward, pictures: Sequence[NDArray[np.uint8]], threshold: Threshold, *, turned: bool = True
 ) -> list[CandidateBoxes]:
-    """Faces that a first look misses: those that are larger than the picture, and turned ones. Small copies suffice.
+    """Faces that the first pass misses: those larger than the picture, and rotated ones. Small copies suffice.
 
     Args:
         forward: the network.
         pictures: RGB uint8 ``(h, w, 3)``.
-        threshold: score, between 0 and 1; such faces are rare, so it is to be higher than that of the first look.
-        turned: also detect in the picture turned by one, two and three quarters.
+        threshold: score, between 0 and 1; such faces are rare, so it should be higher than that of the first pass.
+        turned: also detect in the picture rotated by 90°, 180° and 270°.
 
     Returns:
         Per picture the faces. Landmarks of a turned face are in its own order: the eye and the mouth corner that are
@@ -265,17 +265,17 @@ def confirm(
     found: Sequence[CandidateBoxes],
     doubtful: tuple[float, float],
 ) -> list[CandidateBoxes]:
-    """Look again at faces in doubt, each in a crop in which it has the height at which the network knows faces best.
+    """A second pass for doubtful faces, each in a crop in which it has the height that suits the network best.
 
-    A face in doubt gets the geometric mean of both scores, and 0 where the crop shows none. The crops of all pictures
-    go through the network together. Where the upright crop leaves doubt, its middle is looked at in the other quarter
-    turns too: a sideways or upside-down face is clearer there, and gets its box, landmarks and score from there.
+    A doubtful face gets the geometric mean of both scores, and 0 if the crop shows no face. The crops of all pictures
+    go through the network together. If the upright crop is inconclusive, its middle is also tried in the other quarter
+    turns: a sideways or upside-down face is clearer there, and gets its box, landmarks and score from there.
 
     Args:
         forward: the network.
         pictures: RGB uint8 ``(h, w, 3)``.
-        found: per picture the faces of the first look.
-        doubtful: scores of the first look from which, and below which, a face is in doubt.
+        found: per picture the faces of the first pass.
+        doubtful: scores of the first pass from which, and below which, a face is doubtful.
 
     Returns:
         Per picture the same faces, best score first. Landmarks of turned ones are in the face's own order.
@@ -319,7 +319,7 @@ def _turned_faces(
     within: NDArray[np.float64],
     upright: Floats,
 ) -> dict[int, CandidateBoxes]:
-    """The faces in doubt that are clearer in a crop turned by quarters: number of the crop → face.
+    """The doubtful faces that are clearer in a crop rotated by quarter turns: number of the crop → face.
 
     Args:
         forward: the network.

@@ -1,7 +1,7 @@
 """How well a detector finds faces: precision, recall by size, false boxes, landmark error. Arrays only.
 
 Source:
-    Matching and average precision as in PASCAL VOC (Everingham et al. 2010), all points of the curve; boxes in doubt
+    Matching and average precision as in PASCAL VOC (Everingham et al. 2010), all points of the curve; ignored boxes
     count neither way, as in WIDER FACE (Yang et al. 2016).
 """
 
@@ -56,12 +56,12 @@ class DetectionMatches:
     Attributes:
         scores: ``(d,)`` of the detections that count.
         true: ``(d,)`` whether each matches a face.
-        face_free: ``(d,)`` whether its photo has neither a face nor a region in doubt.
+        face_free: ``(d,)`` whether its photo has neither a face nor an ignored region.
         heights: ``(m,)`` pixels of the faces that count.
         face_scores: ``(m,)`` score of the detection that matches the face; -inf where it was not found.
         errors: ``(m,)`` mean distance of the five points over the distance of the eyes; NaN where unknown.
         photos: number of photos.
-        face_free_photos: number of photos without a face or a region in doubt.
+        face_free_photos: number of photos without a face or an ignored region.
     """
 
     scores: Floats

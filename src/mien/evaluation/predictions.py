@@ -93,7 +93,7 @@ class HeadPredictions:
     def confidence(self) -> NDArray[np.float64]:
         """``(n,)`` greatest probability of each row."""
         if self.probabilities is None:
-            raise InputError(f"the classifier of {self.protocol} gives labels alone, no probabilities")
+            raise InputError(f"the classifier of {self.protocol} predicts only labels, no probabilities")
         return np.asarray(self.probabilities.max(axis=1), np.float64)
 
     def __getitem__(self, mask: NDArray[np.bool_]) -> HeadPredictions:

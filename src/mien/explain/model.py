@@ -155,7 +155,8 @@ def open_network(model: str | Path, threads: int | None = None) -> ExplainedNetw
     row = get_network(recipe.network)
     if row.features:
         raise InputError(
-            f"{recipe.network!r} takes {', '.join(row.features)} features beside pixels, which maps cannot show",
+            f"{recipe.network!r} takes {', '.join(row.features)} features in addition to pixels, which maps cannot "
+            "show",
             path=path,
             advice="give a network that takes pixels only",
         )

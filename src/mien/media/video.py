@@ -92,7 +92,7 @@ class VideoFile:
         known_seconds = whole.seconds if probe.until is not None else None
         if selection.start and known_seconds and selection.start > known_seconds:
             raise InputError(
-                f"start lies behind the end of the video, at {known_seconds:.2f} s: got {selection.start}",
+                f"start is after the end of the video, at {known_seconds:.2f} s: got {selection.start}",
                 path=probe.path,
             )
         self._probe, self._selection, self._after, self._on_packet = probe, selection, after, on_packet

@@ -42,7 +42,7 @@ class Head:
         ordered: whether the labels have an order, such as age ranges. In videos an ordered head is pooled over each
             track; a nominal one is filtered, voted on and divided into episodes.
         interval: seconds between two predictions for the same face of a video; 0 for every frame. What changes slowly
-            is predicted seldom.
+            is predicted less often.
         auxiliary: whether the head answers the question of the model's first head in another way, such as with the
             labels of another dataset. `Faces.predictions` has it; tables, files and videos leave it out.
         frequencies: of the labels in the training data, above 0 and summing to 1; empty where they are not known.

@@ -119,7 +119,7 @@ class Model:
 
         Args:
             crops: uint8 ``(n, card.size, card.size, card.n_channels)``, RGB or gray.
-            vectors: the crops' feature vectors where they are at hand; by default they are computed.
+            vectors: the crops' feature vectors if they are known; by default they are computed.
 
         Returns:
             Head name → ``(n, classes)`` float32.

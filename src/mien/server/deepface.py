@@ -138,9 +138,7 @@ async def _answer(service: ServiceState, body: bytes | _Form, client: str) -> di
     supported = frozenset(actions) & frozenset(service.engine.models.models)
     unsupported = [one for one in actions if one not in supported]
     if not supported:
-        raise ProblemError(
-            "action-unsupported", f"{', '.join(unsupported)}: not predicted here; ask for emotion or age"
-        )
+        raise ProblemError("action-unsupported", f"{', '.join(unsupported)}: not predicted here; use emotion or age")
     enforce = _is_true(fields.get("enforce_detection", True))
     request = PhotoRequest(supported, whole_if_no_face=not enforce)
     result = await service.engine.analyze(data, request, client)

@@ -273,10 +273,10 @@ class JobQueue:
         if not CHOSEN_ID.fullmatch(chosen):
             raise ProblemError("input-invalid", "id is 16 to 64 letters, digits, - or _, best random ones")
         if chosen in self._jobs:
-            detail = "a video with this id is here: ask for its state, or choose another id"
+            detail = "a video with this id exists: get its state, or choose another id"
             raise ProblemError("video-exists", detail, headers={"Location": f"videos/{chosen}"})
         if any(upload.id == chosen for upload in self._uploads):
-            raise ProblemError("video-exists", "a video with this id is being uploaded: ask for its state in a moment")
+            raise ProblemError("video-exists", "a video with this id is being uploaded: get its state in a moment")
 
     def _check_room(self, uploader: Uploader) -> None:
         """Refuse an upload for which no video that ended can make room."""

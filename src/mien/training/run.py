@@ -280,7 +280,7 @@ def _fit(
                 weights_only=False if resume_from is not None else None,
             )
     except SIGTERMException:
-        raise TrainingError("was asked to end", path=folder, advice=advice, code=STOPPED) from None
+        raise TrainingError("was stopped by a signal", path=folder, advice=advice, code=STOPPED) from None
     except SystemExit:
         if not trainer.interrupted:
             raise

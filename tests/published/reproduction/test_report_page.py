@@ -19,7 +19,7 @@ from mien.published.reproduction.results import (
 
 def test_a_page_without_results_has_no_figures_of_ours(tmp_path: Path) -> None:
     text = reproduction_page(tmp_path)
-    rows = [line for line in text.partition("## What has not run")[0].splitlines() if line.startswith("| `")]
+    rows = [line for line in text.partition("## Results that are missing")[0].splitlines() if line.startswith("| `")]
     assert len(rows) == len([row for row in ROWS.values() if row.improves is None])
     for line in rows:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -55,7 +55,7 @@ def test_the_page_lists_what_has_not_run_and_what_it_would_cost(tmp_path: Path) 
     result = fabricated(own, (0.5, 0.6))
     write_result(tmp_path, result)
     write_result(tmp_path, fabricated(ROWS["small-cnn"], (0.6,)))
-    text = reproduction_page(tmp_path).partition("## What has not run")[2]
+    text = reproduction_page(tmp_path).partition("## Results that are missing")[2]
     table = {
         line.split("`")[1]: [cell.strip() for cell in line.strip("|").split("|")][1:]
         for line in text.splitlines()

@@ -292,7 +292,7 @@ def _loss(probabilities: NDArray[np.floating], truth: NDArray[Any]) -> NDArray[n
 
 def _probabilities(one: HeadPredictions) -> NDArray[np.float32]:
     if one.probabilities is None:
-        raise InputError(f"the classifier of {one.protocol} gives labels alone, no probabilities to calibrate")
+        raise InputError(f"the classifier of {one.protocol} predicts only labels, no probabilities to calibrate")
     return one.probabilities
 
 

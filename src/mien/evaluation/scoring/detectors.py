@@ -41,7 +41,7 @@ def evaluate_detectors(
     """Detector → its scores, and what the photos hold; JSON-ready.
 
     Args:
-        photos: with boxes of all faces, and of regions in doubt.
+        photos: with boxes of all faces, and of ignored regions.
         detectors: name → detector.
         progress: called with the number of photos searched so far and in all.
 

@@ -5,7 +5,7 @@ has the share of the joined head with the best accuracy; "balanced" removes them
 balanced accuracy; the default has the power and the share with the best mean of both. Each gets a temperature of its
 own, for which an image counts as much as its label would under that prior. Labels that the joined head lacks are kept
 as they are, and do not count in the balanced accuracy. Age ranges are fitted in the same way: teens and old people are
-rare in photographs, so the network seldom dares to predict them.
+rare in photographs, so the network rarely predicts them.
 
 The images of the fit are scored by halves, each with the read-outs fitted on the other, so that their scores are not
 those of the selection (`predict_crosswise`).

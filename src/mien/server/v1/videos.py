@@ -147,7 +147,7 @@ async def delete(
         float, Query(ge=0, le=_MAX_REMOVAL_SECONDS, description="seconds to wait; a request for it meanwhile keeps it")
     ] = 0.0,
 ) -> Response:
-    """Cancel a video and remove everything of it, at once or after a while in which no one asks for it."""
+    """Cancel a video and remove everything of it, at once or after a while without requests for it."""
     if after:
         service_state(request).jobs.remove_later(video, after)
     else:
@@ -228,7 +228,7 @@ def _require_done(job: AnalysisJob) -> AnalysisJob:
     if job.problem is not None:
         raise job.problem.with_traceback(None)  # it may be raised many times
     if job.status != "done":
-        raise ProblemError("video-not-done", f"the video is {job.status}: ask for its state first", retry_after=1)
+        raise ProblemError("video-not-done", f"the video is {job.status}: get its state first", retry_after=1)
     return job
 
 

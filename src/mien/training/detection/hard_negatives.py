@@ -20,7 +20,7 @@ def false_alarm_weights(photos: DetectionPhotos, store: PhotoStore, forward: For
     """``(n,)`` weights of the photos for `CropSampler`: sums of squared scores of false boxes, limited.
 
     Args:
-        photos: labels; photos with faces or regions in doubt get 0.
+        photos: labels; photos with faces or ignored regions get 0.
         store: the same photos decoded.
         forward: the detector so far.
     """

@@ -117,7 +117,7 @@ export class Detector {
     return found.sort(byScore);
   }
 
-  /** Look again at faces in doubt, each in a crop; the score is the geometric mean of both. @param {Rgb} image @param {Candidate[]} faces */
+  /** A second pass for doubtful faces, each in a crop; the score is the geometric mean of both. @param {Rgb} image @param {Candidate[]} faces */
   async #confirm(image, faces) {
     const { doubtful, confirm_side: side, confirm_reach: reach, confirm_least: least, quarter_limit: limit } = this.constants;
     /** @type {Candidate[]} */
@@ -150,7 +150,7 @@ export class Detector {
     return found.find((each) => overlapOf(box, each.box) >= this.constants.same_face) ?? null;
   }
 
-  /** The face in doubt where it is clearer in its crop turned by quarters. @param {import("./tiles.js").Tile} tile @param {Box} box @param {number} upright its score there @returns {Promise<Candidate | null>} */
+  /** The doubtful face, if it is clearer in its crop rotated by quarter turns. @param {import("./tiles.js").Tile} tile @param {Box} box @param {number} upright its score there @returns {Promise<Candidate | null>} */
   async #turnedFace(tile, box, upright) {
     const { quarter_face: smallest, upright_score: sure, quarter_score: least, quarter_gain: gain } = this.constants;
     if (upright >= sure || Math.max(box[2] - box[0], box[3] - box[1]) < smallest) return null;
@@ -298,7 +298,7 @@ export function suppress(candidates, overlap, vote) {
   });
 }
 
-/** Whether a face in doubt lies inside a surer one, or on its body or hat and is far too small for that. @param {Candidate} face @param {Candidate[]} all @param {Constants} constants */
+/** Whether a doubtful face is inside a more certain one, or on its body or hat and far too small there. @param {Candidate} face @param {Candidate[]} all @param {Constants} constants */
 function isImplausible({ box: ownBox, score }, all, constants) {
   const { plausible_confidence: sure, body_width: width, body_depth: depth } = constants;
   const { hat_height: hat, body_ratio: bodyRatio, inside_share: share, inside_ratio: insideRatio } = constants;

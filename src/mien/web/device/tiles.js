@@ -1,4 +1,4 @@
-// The parts of copies of a picture that the detector's network looks at. As mien.detect.single_shot.
+// The parts of copies of a picture that the detector's network gets. As mien.detect.single_shot.
 
 import { crop, resize, shrink, round } from "./pixels.js";
 

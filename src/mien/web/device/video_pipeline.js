@@ -164,7 +164,7 @@ export class VideoPipeline {
       for (const track of ended) times.delete(track);
     }
     const { heads, measures } = await this.pipeline.predict(name, image, due);
-    // how a face is seen: by the first model that looks at all faces, or else by the first that looks
+    // the view of a face: from the first model that runs on all faces, or else from the first that runs
     if (faces.every((face) => face.measures === null)) due.forEach((face, i) => (face.measures = measures[i]));
     for (const [head, { rows }] of Object.entries(heads))
       rows.forEach((row, i) => {

@@ -81,7 +81,7 @@ function showLimits() {
 /** Analyses a video in place of the one before. */
 export const add = (file) => startJob(file);
 
-/** Goes on with the clip that the page had before it was loaded again; whether there is one. */
+/** Continues with the clip that the page had before a reload; whether there is one. */
 export function restore() {
   const clip = remembered();
   if (!clip) return false;
@@ -165,7 +165,7 @@ class Job {
     this.#showPhase(share === null ? `Analysing, ${count(frames, "frame")}` : `Analysing, ${percent(share)}${left}`, share);
   }
 
-  /** Goes on where the page was left: the server may have the clip, or it is sent again. */
+  /** Continues where the page was left: the server may have the clip, or it is sent again. */
   async resume() {
     await this.#try(async (signal) => {
       this.#showPhase(`Opening ${this.name}`);
