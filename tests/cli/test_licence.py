@@ -60,5 +60,6 @@ def test_the_catalog_names_what_the_card_names(found):
 
 def test_people_get_tables():
     text = run()
-    for part in ("weights", "emotion-int8", "detector mien", "FER2013", "CC BY 4.0", "open questions", "No legal advice"):
+    parts = ("weights", "emotion-int8", "detector mien", "FER2013", "CC BY 4.0", "open questions", "No legal advice")
+    for part in parts:
         assert part in text
