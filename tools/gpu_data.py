@@ -106,14 +106,18 @@ def encode(image: NDArray[np.uint8], quality: int) -> bytes:
 
 
 def pack_photos(photos: Path, out: Path, limit: int) -> dict[str, Any]:
-    """A file of photos or faces with its pictures as WebP of the best quality that fits; boxes stay, since sizes do.
+    """A file of photos to train on, with its pictures as WebP of the best quality that fits; boxes stay, since sizes do.
 
     Where the least quality is too large, rows are left out, evenly.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(photos)
+    from mien.datasets.detection import read_detection
+    from mien.recipes.detector import split_photos
+
+    # photos held out stay here: nothing there needs them, and a part of them would not be recognised as such
+    table = pq.read_table(photos).take(np.flatnonzero(~split_photos(read_detection(photos))))
     pictures = table.column("image").to_pylist()
     step = max(1, len(pictures) // SAMPLE)
 

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.datasets import made, textured, votes_for
+from helpers.datasets import made, votes_for
+from mien.datasets.detection import HELD_OUT, TRAIN, PhotoLabels, from_labels, read_detection
+from mien.datasets.detection_file import write_detection
 from mien.datasets.prepared_file import read_prepared, write_prepared
 
 ROOT = Path(__file__).parents[2]
@@ -304,20 +306,25 @@ def test_the_student_step_runs_on_a_processor_with_what_was_packed(
         gpu.prepare([gpu.steps()["age"]], tmp_path)
 
 
-def test_photos_travel_with_their_boxes(gpu_data: Any, tmp_path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pictures = [gpu_data.encode(image, 101) for image in textured(12, channels=3).images]
-    rows = {"image": [{"bytes": one, "path": str(i)} for i, one in enumerate(pictures)], "width": list(range(12))}
-    source = tmp_path / "photos.parquet"
-    pq.write_table(pa.table(rows), source)
+def test_photos_to_train_on_travel_with_their_boxes(gpu_data: Any, tmp_path: Path) -> None:
+    pictures = [gpu_data.encode(image, 101) for image in faces(12, channels=3).images]
+    labels = [
+        PhotoLabels(
+            picture, np.array([[1, 2, 20 + i, 30]]), source=f"owner{i}", file=str(i),
+            split=HELD_OUT if i in (3, 7) else TRAIN,
+        )
+        for i, picture in enumerate(pictures)
+    ]  # fmt: skip
+    source = write_detection(from_labels(labels), tmp_path / "photos.parquet")
     whole = gpu_data.pack_photos(source, tmp_path / "whole.parquet", 10 << 20)
-    assert whole["rows"] == 12
-    some = gpu_data.pack_photos(source, tmp_path / "some.parquet", sum(map(len, pictures)) // 8)
-    assert 0 < some["rows"] < 12
-    held = pq.read_table(tmp_path / "some.parquet")
-    assert [int(one["path"]) for one in held.column("image").to_pylist()] == held.column("width").to_pylist()
+    held = read_detection(tmp_path / "whole.parquet")
+    assert whole["rows"] == len(held) == 10
+    assert held.files == tuple(str(i) for i in range(12) if i not in (3, 7))
+    assert held.boxes[:, 2].tolist() == [20 + int(file) for file in held.files]
+    some = gpu_data.pack_photos(source, tmp_path / "some.parquet", sum(map(len, pictures)) // 60)
+    assert 0 < some["rows"] < 10
+    fewer = read_detection(tmp_path / "some.parquet")
+    assert fewer.boxes[:, 2].tolist() == [20 + int(file) for file in fewer.files]
 
 
 def test_what_runs_finds_a_version_of_mien_where_it_is_not_installed(gpu: Any, tmp_path: Path) -> None:
