@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import importlib
 import pkgutil
@@ -67,6 +68,17 @@ def test_no_module_of_inference_may_load_a_training_package() -> None:
     training -= contract("layers", "layers")
     assert training | {"torch"} <= contract("inference-without-torch", "forbidden_modules")
     assert "mien.published" in training
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    found: dict[str, list[str]] = {}
+    for file in sorted(SRC.rglob("*.py")):
+        # classes of the HTTP schemas have the names of what they describe
+        if file.name != "schemas.py":
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    found.setdefault(node.name, []).append(str(file.relative_to(SRC)))
+    assert not {name: files for name, files in found.items() if len(files) > 1}
 
 
 def known(name: str) -> bool:

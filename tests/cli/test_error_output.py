@@ -124,13 +124,13 @@ def test_an_interruption(mien: Mien, photos: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_interrupted_video(mien: Mien, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.cli.videos import VideoProgress
+    from mien.cli.videos import ProgressDisplay
 
-    def stopped(progress: VideoProgress, *_: object) -> None:
+    def stopped(progress: ProgressDisplay, *_: object) -> None:
         progress.position = " at 0:00 of a.mp4"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(VideoProgress, "update", stopped)
+    monkeypatch.setattr(ProgressDisplay, "update", stopped)
     clip(tmp_path / "a.mp4", size=(160, 120), frames=10, draw=Pan.astronaut((160, 120)))
     arguments = ["analyze", tmp_path / "a.mp4", "--models", "none", "--report", tmp_path / "report"]
     run = mien(*arguments, "--json-errors")

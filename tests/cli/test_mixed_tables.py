@@ -20,7 +20,7 @@ from helpers.commands import runner
 from helpers.faces import HEADS
 from helpers.pictures import astronaut, noise
 from mien.cli import cli
-from mien.cli.videos import VideoProgress
+from mien.cli.videos import ProgressDisplay
 from mien.pipeline.photos import PhotoJob
 from mien.results.face_columns import face_columns, mixed_columns
 
@@ -109,7 +109,7 @@ def interrupted_after(method: Callable[..., Any], calls: int) -> Callable[..., A
     return run
 
 
-@pytest.mark.parametrize(("where", "calls"), [((PhotoJob, "_write"), 2), ((VideoProgress, "update"), 2)])
+@pytest.mark.parametrize(("where", "calls"), [((PhotoJob, "_write"), 2), ((ProgressDisplay, "update"), 2)])
 def test_an_interrupted_run_is_resumed(
     where: tuple[type, str], calls: int, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

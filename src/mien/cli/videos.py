@@ -114,7 +114,7 @@ def analyse_videos(
             decoders=decoders,
         )
         stack.pop_all()  # the run closes them
-    bar = VideoProgress(len(clips) - run.skipped, as_json=as_json)
+    bar = ProgressDisplay(len(clips) - run.skipped, as_json=as_json)
     try:
         with marked, run, bar:
             for result in run.reports(bar.update):
@@ -164,7 +164,7 @@ class AnnotatedVideoNames:
         return self._names[clip]
 
 
-class VideoProgress:
+class ProgressDisplay:
     """Shows the progress and speed of an analysis, and prints JSON lines where they are wanted."""
 
     def __init__(self, clips: int, *, as_json: bool) -> None:
@@ -207,7 +207,7 @@ class VideoProgress:
             self._progress.remove_task(self._task)
             self._task = None
 
-    def __enter__(self) -> VideoProgress:
+    def __enter__(self) -> ProgressDisplay:
         self._progress.start()
         return self
 

@@ -25,7 +25,7 @@ from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
 from mien.server.metrics import ServiceMetrics
 from mien.server.problems import ProblemError, problem_from
-from mien.server.video_analysis import UPLOAD, VideoAnalysis, VideoProgress, VideoRequest, check_container
+from mien.server.video_analysis import UPLOAD, AnalysisProgress, VideoAnalysis, VideoRequest, check_container
 from mien.server.workdir import Workdir
 from mien.server.worker_pool import TaskOrigin, WorkKind
 
@@ -78,7 +78,7 @@ class AnalysisJob:
     tag: str = field(default_factory=lambda: secrets.token_hex(8))
     status: str = "queued"
     problem: ProblemError | None = None
-    progress: VideoProgress = field(default_factory=VideoProgress)
+    progress: AnalysisProgress = field(default_factory=AnalysisProgress)
     started: float = 0.0
     ended: float | None = None
     turn: asyncio.Event = field(default_factory=asyncio.Event)

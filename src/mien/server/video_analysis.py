@@ -55,7 +55,7 @@ class VideoRequest:
 
 
 @dataclass(slots=True)
-class VideoProgress:
+class AnalysisProgress:
     """How far the analysis of a video is.
 
     Attributes:
@@ -97,7 +97,7 @@ class VideoAnalysis:
         decoder: VideoDecoder,
         request: VideoRequest,
         limits: ServiceLimits,
-        progress: VideoProgress,
+        progress: AnalysisProgress,
     ) -> None:
         self._engine, self._folder, self._limits, self._progress = engine, folder, limits, progress
         source = decoder.open(folder / UPLOAD, request.selection)

@@ -19,7 +19,7 @@ from helpers.pictures import astronaut
 from helpers.serving import HERE, PausableDetector, blank, encoded, photo, service, wait_until
 from mien.server.access import AccessPolicy
 from mien.server.v1 import live
-from mien.server.v1.live import LatestFrame, ReceivedFrame
+from mien.server.v1.live import LatestFrame, UploadedFrame
 from mien.server.v1.schemas import LiveFrame
 
 KEY = "k" * 40
@@ -94,7 +94,7 @@ def test_the_newest_frame_replaces_older_ones(monkeypatch: pytest.MonkeyPatch) -
     came: list[int] = []
     put = LatestFrame.put
 
-    def counted(latest: LatestFrame, frame: ReceivedFrame) -> None:
+    def counted(latest: LatestFrame, frame: UploadedFrame) -> None:
         put(latest, frame)
         came.append(frame.index)
 
@@ -112,15 +112,15 @@ def test_the_newest_frame_replaces_older_ones(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_queue_holds_one_frame() -> None:
-    async def five() -> tuple[ReceivedFrame, int]:
+    async def five() -> tuple[UploadedFrame, int]:
         latest = LatestFrame()
         for i in range(5):
-            latest.put(ReceivedFrame(b"", i, None, 0.0))
+            latest.put(UploadedFrame(b"", i, None, 0.0))
         newest = await latest.get()
         waiting = asyncio.ensure_future(latest.get())
         await asyncio.sleep(0)
         assert not waiting.done()
-        latest.put(ReceivedFrame(b"", 9, None, 0.0))
+        latest.put(UploadedFrame(b"", 9, None, 0.0))
         assert (await waiting).index == 9
         return newest, latest.dropped
 

@@ -51,7 +51,7 @@ _MAX_TIME = 1e7
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedFrame:
+class UploadedFrame:
     """A frame as it arrived.
 
     Attributes:
@@ -88,17 +88,17 @@ class LatestFrame:
     """
 
     def __init__(self) -> None:
-        self._frame: ReceivedFrame | None = None
+        self._frame: UploadedFrame | None = None
         self._available = asyncio.Event()
         self.dropped = 0
 
-    def put(self, frame: ReceivedFrame) -> None:
+    def put(self, frame: UploadedFrame) -> None:
         """Add a frame."""
         self.dropped += self._frame is not None
         self._frame = frame
         self._available.set()
 
-    async def get(self) -> ReceivedFrame:
+    async def get(self) -> UploadedFrame:
         """Wait for a frame and remove it."""
         while self._frame is None:
             self._available.clear()
@@ -123,7 +123,7 @@ class LiveSession:
         self._first_arrival: float | None = None
         self._last_time = -_MIN_STEP
 
-    def analyze(self, received: ReceivedFrame, picture: Frame) -> tuple[VideoFrame, float]:
+    def analyze(self, received: UploadedFrame, picture: Frame) -> tuple[VideoFrame, float]:
         """The analysed frame and its time in seconds; runs in a worker.
 
         Args:
@@ -256,7 +256,7 @@ async def _read(socket: WebSocket, latest: LatestFrame, limits: ServiceLimits) -
         if len(data) > limits.live_bytes:
             detail = f"a frame of {len(data):,} bytes; the limit is {limits.live_bytes:,}: compress it more"
             raise ConnectionEnded(WS_1009_MESSAGE_TOO_BIG, ProblemError("too-large", detail))
-        latest.put(ReceivedFrame(data, index, client_time, time.monotonic()))
+        latest.put(UploadedFrame(data, index, client_time, time.monotonic()))
         index, client_time = index + 1, None
 
 
@@ -284,7 +284,7 @@ async def _answer(socket: WebSocket, latest: LatestFrame, service: ServiceState,
             raise WebSocketDisconnect(WS_1006_ABNORMAL_CLOSURE) from None
 
 
-def _frame_dict(frame: VideoFrame, at: float, received: ReceivedFrame, dropped: int) -> dict[str, Any]:
+def _frame_dict(frame: VideoFrame, at: float, received: UploadedFrame, dropped: int) -> dict[str, Any]:
     width, height = frame.frame.size
     document = frame.to_dict()
     del document["schema"], document["time"], document["frame"]
