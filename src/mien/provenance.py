@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mien.dataset_terms import DATASET_TERMS, DatasetTerms
+from mien.dataset_terms import DATASET_TERMS
 from mien.detect import DETECTORS
 from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
@@ -44,11 +44,6 @@ class NetworkWeights:
     data: str = ""
     limits: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def datasets(self) -> tuple[DatasetTerms, ...]:
-        """The terms of the data that it learned from, directly or by labels, without repetition."""
-        return tuple(DATASET_TERMS[key] for key in dict.fromkeys((*self.trained_on, *self.labels_from)))
 
 
 def all_weights() -> list[NetworkWeights]:

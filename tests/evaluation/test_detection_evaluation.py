@@ -14,7 +14,6 @@ from mien.evaluation.detection import (
     landmark_error,
     match_detections,
     recall,
-    threshold_for,
 )
 
 NONE = np.empty((0, 4))
@@ -74,17 +73,6 @@ def test_false_boxes_are_counted_on_photos_without_faces_only() -> None:
     assert false_boxes_per_photo(matches, 0.85) == 0
     assert average_precision(matches) == 0
     assert recall(matches, -np.inf) == 0
-
-
-@pytest.mark.parametrize(("allowed", "expected"), [(0.0, 2), (0.5, 1), (1.0, 0)])
-def test_the_threshold_for_a_rate_is_the_lowest_that_keeps_it(allowed: float, expected: int) -> None:
-    wrong = found((FAR, 0.8), (B, 0.6))
-    matches = match_detections([truth(), truth(A)], [wrong, found((A, 0.7))])
-    matches_two = match_detections([truth(), truth(), truth(A)], [wrong, found(), found((A, 0.7))])
-    threshold = threshold_for(matches_two, allowed)
-    assert false_boxes_per_photo(matches_two, threshold) <= allowed
-    assert int(np.sum(wrong.scores < threshold)) == expected
-    assert threshold_for(matches, 2.0) == -np.inf
 
 
 def test_landmarks_are_measured_in_eye_distances() -> None:

@@ -177,18 +177,6 @@ def false_boxes_per_photo(matches: DetectionMatches, threshold: float) -> float:
     return float(np.sum(matches.face_free & (matches.scores >= threshold))) / matches.face_free_photos
 
 
-def threshold_for(matches: DetectionMatches, false_boxes: float) -> float:
-    """The lowest score at which there are at most ``false_boxes`` false boxes per photo without faces.
-
-    A little above the score of the first false box too many; -inf where even all of them are few enough.
-    """
-    allowed = int(np.floor(false_boxes * matches.face_free_photos + 1e-9))
-    wrong = np.sort(matches.scores[matches.face_free])[::-1]
-    if len(wrong) <= allowed:
-        return -np.inf
-    return float(np.nextafter(wrong[allowed], np.inf))
-
-
 def recall(matches: DetectionMatches, threshold: float, low: float = 0.0, high: float = np.inf) -> float:
     """Share of the faces of ``low`` to below ``high`` pixels that are found at a score. NaN without such a face."""
     group = (matches.heights >= low) & (matches.heights < high)
