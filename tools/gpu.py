@@ -193,9 +193,12 @@ def steps(epochs: int | None = None, seeds: Sequence[int] = SEEDS) -> dict[str, 
 @cache
 def rows(data: str) -> tuple[Command, ...]:
     """The missing rows of reproduction that learn from this data alone, cheapest first, each on its own."""
-    from mien.published.reproduction.published_results import OPTIONS
-    from mien.published.reproduction.report_page import gpu_minutes, unfinished_rows
-    from mien.published.reproduction.results import curve_path, read_results
+    try:
+        from mien.published.reproduction.published_results import OPTIONS
+        from mien.published.reproduction.report_page import gpu_minutes, unfinished_rows
+        from mien.published.reproduction.results import curve_path, read_results
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"missing: package {error.name}") from None
 
     found = read_results(ROOT / PUBLISHED)
     commands = []
