@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from mien.signals import ENDING
+
 # how long an example takes on a machine with other work to do shows nothing about the code
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 if not os.access(Path.cwd(), os.W_OK):
@@ -52,10 +54,13 @@ def same_signals() -> Iterator[None]:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """SIGINT as in the foreground, here and in child processes; a shell starts background jobs with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals as in the foreground, here and in child processes; shells and `nohup` start jobs with some ignored."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

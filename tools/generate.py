@@ -255,7 +255,7 @@ def errors_section() -> list[str]:
             rows.append([f"`{kind.default_code}`", inspect.cleandoc(kind.__doc__ or "").split("\n")[0], "1"])
     rows += [
         ["`usage`", "Wrong usage: an unknown option, a value out of range, a missing argument.", "2"],
-        [f"`{INTERRUPTED}`", "Ctrl-C, or SIGTERM.", "130, 143"],
+        [f"`{INTERRUPTED}`", "Ctrl-C, SIGTERM, or SIGHUP (the terminal was closed).", "130, 143, 129"],
         [f"`{INPUTS_FAILED}`", "`mien batch`: some inputs could not be analysed; their rows hold the reasons.", "1"],
         [f"`{STREAM_LOST}`", "`mien live`: the camera or stream was lost for good.", "1"],
     ]

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: one exception, not while files are written, not lost in callbacks."""
+"""Ctrl-C, SIGTERM and SIGHUP: one exception, not while files are written, not lost in callbacks."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
     from types import FrameType
 
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that ask a program to end: Ctrl-C, `kill`, and a terminal or a connection that was closed."""
 INTERRUPTED_EXIT = 130
 """Exit code after Ctrl-C; after another signal it is 128 + its number."""
 DISGUISES = (ImportError, SystemError, RuntimeError)
@@ -31,7 +33,7 @@ class InterruptHandler:
     prints its traceback. A `KeyboardInterrupt` that is lost in this way is raised again a moment later.
 
     Attributes:
-        exit_code: of the process after the first signal: 130 for SIGINT, 143 for SIGTERM.
+        exit_code: of the process after the first signal: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
     """
 
     def __init__(self) -> None:
@@ -84,14 +86,15 @@ class InterruptHandler:
 
 
 def handle_interrupts() -> InterruptHandler:
-    """Let Ctrl-C and SIGTERM raise `KeyboardInterrupt`; a signal that the parent process ignored stays ignored.
+    """Let the signals of `ENDING` raise `KeyboardInterrupt`; a signal that the parent process ignored stays ignored.
 
     A handler of an earlier call is replaced.
     """
     interrupts = InterruptHandler()
     sys.unraisablehook = interrupts.on_unraisable
-    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+    for number in ENDING:
         handler = signal.getsignal(number)
+        default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         if handler is default or isinstance(handler, InterruptHandler):
             signal.signal(number, interrupts)
     return interrupts
@@ -99,7 +102,7 @@ def handle_interrupts() -> InterruptHandler:
 
 @contextlib.contextmanager
 def defer_interrupts() -> Iterator[None]:
-    """Let a block end before Ctrl-C or SIGTERM take effect, so that what it writes to several files fits together.
+    """Let a block end before a signal of `ENDING` takes effect, so that what it writes to several files fits together.
 
     Only handlers in Python are deferred, such as that of `KeyboardInterrupt`. Other threads than the main one are not
     interrupted anyway.
@@ -114,7 +117,7 @@ def defer_interrupts() -> Iterator[None]:
     def remember(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDING}
     deferred = [number for number, handler in before.items() if callable(handler)]
     try:
         for number in deferred:

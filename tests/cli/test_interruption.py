@@ -16,7 +16,7 @@ from PIL import Image
 
 import mien
 from helpers.costly_files import jpeg_of_scans, motion_jpeg
-from mien.signals import REPEAT_SECONDS
+from mien.signals import ENDING, REPEAT_SECONDS
 
 _PROGRAM = """
 import os, sys, time
@@ -218,13 +218,13 @@ main()
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_after_the_work_ends_without_a_traceback(number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_after_the_work_ends_without_a_traceback(number: signal.Signals) -> None:
     program = _AT_THE_END.format(number=int(number))
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert json.loads(child.stdout)
     assert not child.stderr
-    assert child.returncode == code
+    assert child.returncode == 128 + number
 
 
 def _decoders_of(process: int) -> list[Path]:
@@ -287,10 +287,8 @@ main()
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_to_the_group_keeps_the_rows_and_the_run_resumes(
-    number: signal.Signals, code: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_to_the_group_keeps_the_rows_and_the_run_resumes(number: signal.Signals, tmp_path: Path) -> None:
     """As `timeout` and Ctrl-C send it: to the processes that decode as well."""
     folder, table = tmp_path / "photos", tmp_path / "rows.csv"
     folder.mkdir()
@@ -304,7 +302,7 @@ def test_a_signal_to_the_group_keeps_the_rows_and_the_run_resumes(
             time.sleep(0.02)
         os.killpg(child.pid, number)
         errors = child.communicate(timeout=60)[1]
-    assert child.returncode == code, errors
+    assert child.returncode == 128 + number, errors
     rows = len(table.read_text().splitlines()) - 1
     assert f"mien: interrupted: {rows} of 70 photos are analysed; their rows are in {table}" in errors
     assert "the same call with --resume continues the run" in errors
@@ -314,6 +312,30 @@ def test_a_signal_to_the_group_keeps_the_rows_and_the_run_resumes(
     again = subprocess.run(resumed, capture_output=True, text=True, timeout=120, check=True)
     assert f"mien: {rows} of 70 photos were analysed before" in again.stderr
     assert len(table.read_text().splitlines()) == 71
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+def test_a_terminal_that_is_closed_ends_the_run_and_keeps_its_rows(tmp_path: Path) -> None:
+    """Progress can no longer be shown there, nor that it was interrupted."""
+    folder, table = tmp_path / "photos", tmp_path / "rows.csv"
+    folder.mkdir()
+    for index in range(70):
+        Image.new("RGB", (64, 48), (index, 0, 0)).save(folder / f"{index:02}.png")
+    arguments = ["analyze", str(folder), "--csv", str(table), "--models", "none", "--threads", "1"]
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", _SLOW, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as child:
+        os.close(theirs)
+        while not table.exists() or table.read_bytes().count(b"\n") < 2:
+            assert child.poll() is None
+            time.sleep(0.02)
+        os.close(ours)
+        os.kill(child.pid, signal.SIGHUP)  # as the system does for the terminal that controls a process
+        assert child.wait(timeout=60) == 128 + signal.SIGHUP
+    assert 1 < len(table.read_text().splitlines()) < 71
+    assert (tmp_path / "rows.csv.progress").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

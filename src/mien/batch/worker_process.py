@@ -20,6 +20,7 @@ from mien.batch.settings import AnalysisSetup
 from mien.batch.shard_analysis import RetryPolicy, analyse_shard
 from mien.batch.types import Shard, ShardInput, ShardResult
 from mien.errors import MienError
+from mien.signals import ENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ WorkerAnswer = ShardResult | InputPosition | WorkerReady | WorkerFailure
 def main() -> None:
     """Serve until the input ends."""
     # Ctrl-C and `timeout` reach the whole group of processes; the driver handles them
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not mix with the answers

@@ -1,7 +1,8 @@
 """The command line. One file per command, imported when it is called.
 
 Exit codes: 0 done; 1 some of it could not be done (each failure is one line on stderr, the rest was done); 2 the call
-itself was wrong; 130 interrupted by Ctrl-C, 143 by SIGTERM. Data goes to stdout, everything else to stderr.
+itself was wrong; 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP. Data goes to stdout, everything else to
+stderr.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 something failed, with one line each on stderr; 2 wrong usage; 130 interrupted "
-    "(143 by SIGTERM).",
+    "(143 by SIGTERM, 129 by SIGHUP).",
 )
 @click.version_option(package_name="mien")
 @json_errors_option
@@ -158,13 +159,15 @@ def main(interrupts: InterruptHandler | None = None) -> None:
         missing = _temporary_folder_error()
         if missing is None and not known:
             raise
+        # a terminal that was closed takes no output either, so that its signal ends in such an error
+        stopped = MienError("interrupted", code=INTERRUPTED) if interrupts.received else missing
         errors.print(
-            missing or OutputError(f"cannot be written: {error.strerror}", path=error.filename or "standard output")
+            stopped or OutputError(f"cannot be written: {error.strerror}", path=error.filename or "standard output")
         )
         if known and error.filename is None:
             # what is left in its buffer cannot be written either, and would be reported a second time
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
+        code = INTERRUPTED_EXIT if interrupts.received else 1
     if code == INTERRUPTED_EXIT:
         _exit_at_once(interrupts.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

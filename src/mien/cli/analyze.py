@@ -32,7 +32,7 @@ from mien.cli.options import (
     tracking_options,
 )
 from mien.cli.output import FailureReport, one_file, progress_bar
-from mien.errors import MissingExtraError
+from mien.errors import ImageError, InputError, MissingExtraError
 from mien.extras import require_for_videos
 from mien.files import STDOUT, is_special
 from mien.output_checks import refuse_inputs
@@ -75,7 +75,7 @@ run: of photos with --csv or --parquet, of videos with --report.
 \b
 Exit codes: 0 every input was analysed (also when it shows no face);
 1 some could not be, one line each on stderr; 2 wrong usage;
-130 interrupted (143 by SIGTERM).
+130 interrupted (143 by SIGTERM, 129 by SIGHUP).
 """
 
 
@@ -402,7 +402,16 @@ def _analyse_photos(
 
 
 def _read_stdin(decoders: DecoderPool, _: Path) -> Frame:
-    return replace(decoders.load_image(sys.stdin.buffer.read()), source="stdin")
+    if sys.stdin is None:
+        raise InputError("is closed", path="stdin", advice="pass a picture: mien analyze - < photo.jpg")
+    try:
+        content = sys.stdin.buffer.read()
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}", path="stdin") from None
+    try:
+        return replace(decoders.load_image(content), source="stdin")
+    except ImageError as error:
+        raise error.with_path("stdin") from None
 
 
 def _progress(total: int) -> tuple[AbstractContextManager[object], Callable[[int], None]]:

@@ -53,7 +53,7 @@ manifest.json. A run that was killed at any moment is continued by --resume.
 \b
 Exit codes: 0 every input was analysed (also when it shows no face);
 1 some could not be, with the reasons in their rows of inputs/; 2 wrong usage;
-130 interrupted (143 by SIGTERM).
+130 interrupted (143 by SIGTERM, 129 by SIGHUP).
 """
 _PLAIN_SECONDS = 10.0
 """Seconds between two lines of progress where there is no terminal."""

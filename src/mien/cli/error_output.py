@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from mien.errors import MienError, nearest_names
 FLAG, VARIABLE = "--json-errors", "MIEN_JSON_ERRORS"
 """The option, accepted anywhere on the line, and the environment variable that turn JSON on."""
 USAGE, INTERRUPTED = "usage", "interrupted"
-"""Codes of errors that have no exception class of Mien: wrong usage (exit code 2), Ctrl-C or SIGTERM (130, 143)."""
+"""Codes of errors that have no exception class of Mien: wrong usage (exit code 2), signals (130, 143, 129)."""
 
 json_errors_option = click.option(
     FLAG,
@@ -39,13 +40,11 @@ class ErrorOutput:
     command: str | None = None
 
     def print(self, error: MienError) -> None:
-        """Print one error on stderr."""
-        if self.as_json:
-            fields = error.to_dict() | ({} if self.command is None else {"command": self.command})
+        """Print one error on stderr; a terminal that was closed is no other error."""
+        fields = error.to_dict() | ({} if self.command is None else {"command": self.command})
+        with contextlib.suppress(OSError):
             # ASCII alone: a terminal's encoding must not break the JSON
-            click.echo(json.dumps(fields), err=True)
-        else:
-            click.echo(f"mien: {error}", err=True)
+            click.echo(json.dumps(fields) if self.as_json else f"mien: {error}", err=True)
 
     def print_click_error(self, error: click.ClickException) -> None:
         """Print what click raises; for people with its usage lines."""

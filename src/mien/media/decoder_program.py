@@ -21,6 +21,7 @@ from typing import Any
 from mien.errors import ImageError, MienError, VideoError
 from mien.media.decoding_cost import COMPLEX, VIDEO_COMPLEX
 from mien.media.messages import PipeChannel, error_to_dict
+from mien.signals import ENDING
 
 _ORPHAN_SECONDS = 5.0
 """Seconds behind its wall clock after which a process ends that the other one should have ended."""
@@ -38,7 +39,7 @@ def main(memory_bytes: int) -> None:
         memory_bytes: bytes of memory that decoding may take, where the system can bound it (Linux).
     """
     # Ctrl-C in a terminal and `timeout` reach all processes; the other one decides what becomes of this one
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     for name in ("SIGPROF", "SIGALRM"):
         if hasattr(signal, name):

@@ -20,6 +20,7 @@ from mien.server.access import AccessPolicy
 from mien.server.http_protocol import limited_protocol
 from mien.server.limits import ServiceLimits
 from mien.server.open_files import ACCEPTED_AT_ONCE
+from mien.signals import ENDING
 
 log = get_logger(__name__)
 
@@ -46,7 +47,7 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # a shell starts jobs in the background with Ctrl-C ignored: it is meant for the job in the foreground
-        wanted = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        wanted = [n for n in ENDING if signal.getsignal(n) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self.handle_exit) for number in wanted}
         try:
             yield
@@ -106,7 +107,7 @@ def serve(
     on_started: Callable[[], None],
     proxy: str | None = None,
 ) -> None:
-    """Answer until SIGTERM or SIGINT; then accept no new requests, finish those in progress, and return.
+    """Answer until SIGTERM, SIGINT or SIGHUP; then accept no new requests, finish those in progress, and return.
 
     Args:
         app: from `mien.server.app.create_app`.

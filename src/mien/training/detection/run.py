@@ -27,6 +27,7 @@ from mien.datasets.detection import DetectionPhotos
 from mien.errors import TrainingError
 from mien.files import append, atomic_path, make_folder, write_text
 from mien.networks.detector import DetectorShape, FaceDetector
+from mien.signals import ENDING
 from mien.training.checkpoint_file import save_checkpoint
 from mien.training.curves import read_epochs
 from mien.training.detection.crops import CropMix, CropSampler
@@ -248,7 +249,7 @@ class _StopRequest:
         self._before: dict[int, Any] = {}
         # outside the main thread there is no such request
         with contextlib.suppress(ValueError):
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in ENDING:
                 self._before[number] = signal.signal(number, self._request)
 
     def restore(self) -> None:
