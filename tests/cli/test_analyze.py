@@ -139,3 +139,16 @@ def test_every_command_with_an_output_checks_it_before_it_runs() -> None:
                 "kept",
             ):
                 assert isinstance(parameter.type, OutputPath), (one.name, parameter.name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [("<&-", "stdin: is closed; pass a picture: mien analyze - < photo.jpg"), ("</dev/null", "stdin: is empty")],
+)
+def test_standard_input_without_a_picture_is_one_line(given: str, message: str) -> None:
+    call = f'"{sys.executable}" -m mien analyze - --json {given}'
+    child = subprocess.run(["sh", "-c", call], capture_output=True, text=True, timeout=60)
+    assert child.returncode == 1
+    assert child.stderr.startswith(f"mien: {message}")
+    assert child.stderr.count("\n") == 1
