@@ -233,24 +233,9 @@ def command(
     failures = FailureReport()
     stream = inputs == ("-",)
     photos, clips = ([Path("stdin")], []) if stream else _split_inputs(inputs, sequence, failures)
-    try:
-        require_for_videos(clips, annotated=bool(clips and save), parquet=parquet_file is not None)
-    except MissingExtraError as error:
-        # photos of a folder that holds videos too need no PyAV; a table and options of videos are not written in part
-        if not photos or parquet_file is not None or options.for_videos:
-            raise
-        failures.add(error)
-        clips = []
-    if options.for_videos and photos and not clips:
-        raise click.UsageError(
-            "--report, --baseline, --thumbnails, --export, --every, --fps, --start and --end are for videos, "
-            "and none was given"
-        )
-    if options.baseline is not None and options.report is None:
-        raise click.UsageError("--baseline writes changes.csv and changes.json into the report folder: give --report.")
+    clips = _readable_videos(photos, clips, options, failures, save=save is not None, parquet=parquet_file is not None)
     mixed = bool(photos and clips and (csv_file or parquet_file))
-    if mixed and options.resume and options.report is None:
-        raise click.UsageError("one table of photos and videos can only be resumed with --report")
+    _check_combination(options, photos, clips, mixed=mixed)
     _refuse_inputs([*photos, *clips, *map(Path, inputs)], save, csv_file, parquet_file)
     if photos or clips:
         analyzer = Analyzer(
@@ -302,6 +287,34 @@ def command(
         )
     if failures.count:
         raise click.exceptions.Exit(1)
+
+
+def _readable_videos(
+    photos: list[Path], clips: list[Path], options: VideoOptions, failures: FailureReport, *, save: bool, parquet: bool
+) -> list[Path]:
+    """The videos, or none where the package that reads them is missing and only photos are needed."""
+    try:
+        require_for_videos(clips, annotated=bool(clips and save), parquet=parquet)
+    except MissingExtraError as error:
+        # photos of a folder that holds videos too need no PyAV; a table and options of videos are not written in part
+        if not photos or parquet or options.for_videos:
+            raise
+        failures.add(error)
+        return []
+    return clips
+
+
+def _check_combination(options: VideoOptions, photos: list[Path], clips: list[Path], *, mixed: bool) -> None:
+    """Raise for options of videos that have no video, or no report to write into."""
+    if options.for_videos and photos and not clips:
+        raise click.UsageError(
+            "--report, --baseline, --thumbnails, --export, --every, --fps, --start and --end are for videos, "
+            "and none was given"
+        )
+    if options.baseline is not None and options.report is None:
+        raise click.UsageError("--baseline writes changes.csv and changes.json into the report folder: give --report.")
+    if mixed and options.resume and options.report is None:
+        raise click.UsageError("one table of photos and videos can only be resumed with --report")
 
 
 def _photos_done(report: Path, outputs: PhotoOutputs) -> bool:
