@@ -267,7 +267,7 @@ def test_files_that_are_not_videos_fail_with_a_reason(client: TestClient, tempor
 def test_errors_of_the_package_reach_the_client_without_the_path(client: TestClient, numbers: Path) -> None:
     state = ended(client, send(client, numbers, start="9"))
     assert (state["status"], state["error"]["code"]) == ("failed", "input-invalid")
-    assert "start lies" in state["error"]["detail"]
+    assert "start is after" in state["error"]["detail"]
     assert not any(part in str(state["error"]) for part in ("upload", tempfile.gettempdir(), state["id"]))
 
 
