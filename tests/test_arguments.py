@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien import Analyzer
+from mien import Analyzer, Faces
 from mien.arguments import plain_number, whole_number
 from mien.detect.options import DetectionOptions
 from mien.errors import InputError
+from mien.exchange.formats import parse_formats
+from mien.media.open import open_source
 from mien.media.selection import FrameSelection
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
@@ -89,3 +91,31 @@ def test_an_option_of_a_video_that_is_of_another_type_is_named() -> None:
         SmoothingOptions(window="2")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="detect_every is a whole"):
         TrackingOptions(detect_every=2.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tracking": {"detect_every": 2}}, "tracking is a value of TrackingOptions"),
+        ({"smoothing": 0.5}, "smoothing is a value of SmoothingOptions, got 0.5"),
+        ({"on_progress": 5}, "on_progress is a function, got 5"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_stages_of_a_video_of_another_type_are_named(options: dict[str, Any], message: str) -> None:
+    frames = np.zeros((1, 48, 64, 3), np.uint8)
+    with Analyzer(models=[], threads=1) as analyzer, pytest.raises(InputError, match=message):
+        analyzer.video(frames, color="rgb", **options)
+
+
+def test_blur_and_formats_of_another_type_are_named() -> None:
+    faces = Faces.empty((64, 48))
+    with pytest.raises(InputError, match="blur is a Blur, got 'all'"):
+        faces.draw(np.zeros((48, 64, 3), np.uint8), blur="all")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"formats is a list of formats, got the string 'boris'"):
+        parse_formats("boris")
+
+
+def test_the_number_of_a_camera_may_be_of_numpy() -> None:
+    with pytest.raises(InputError, match="cameras are numbered from 0, got -1"):
+        open_source(np.int64(-1))  # type: ignore[arg-type]

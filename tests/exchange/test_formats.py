@@ -533,3 +533,22 @@ def test_short_textgrids_and_points(tmp_path: Path) -> None:
         mood, clicks = read_coding(path).tiers
         assert mood.intervals == (Interval(0.0, 1.5, "happy"),)
         assert clicks.intervals == (Interval(0.75, 0.75, 'x "y" z\nnext'),)
+
+
+@pytest.mark.parametrize(
+    "text", ["start;end;label\n0;0,5;happy\n0,5;1;sad\n", 'start,end,label\n0,"0,5",happy\n0.5,1,sad\n']
+)
+def test_times_with_a_decimal_comma_are_read(text: str, tmp_path: Path) -> None:
+    (tmp_path / "coding.csv").write_text(text)
+    (tier,) = read_coding(tmp_path / "coding.csv").tiers
+    assert [(one.start, one.end, one.label) for one in tier.intervals] == [(0.0, 0.5, "happy"), (0.5, 1.0, "sad")]
+
+
+def test_the_folder_of_all_reports_is_that_of_its_only_one(report: VideoReport, tmp_path: Path) -> None:
+    for name in ("clip", "other"):
+        (tmp_path / name).mkdir()
+        report.save(tmp_path / name / "summary.json")
+        if name == "clip":
+            assert read_coding(tmp_path) == read_coding(tmp_path / "clip")
+    with pytest.raises(InputError, match=r"holds 2 reports; give the folder of one of them, such as .*clip"):
+        read_coding(tmp_path)

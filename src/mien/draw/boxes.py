@@ -70,6 +70,8 @@ def draw_faces(faces: Faces, image: NDArray[np.uint8] | None = None, *, blur: Bl
     if rgb.shape[1::-1] != faces.image_size:
         faces = faces.scaled((rgb.shape[1], rgb.shape[0]))
     if blur is not None:
+        if not isinstance(blur, Blur):
+            raise InputError(f"blur is a Blur, got {blur!r}", advice='pass mien.draw.blur.Blur("all")')
         numbered = enumerate(faces.boxes.tolist(), 1)
         rgb = blur.apply(rgb, [(number, (b[0], b[1], b[2], b[3])) for number, b in numbered if blur.hides(number)])
     boxes, rows = drawable_boxes(faces)

@@ -107,6 +107,8 @@ def parse_formats(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InputError: one is unknown, or there is none.
     """
+    if isinstance(names, str):
+        raise InputError(f"formats is a list of formats, got the string {names!r}", advice=f"give [{names!r}]")
     found = tuple(dict.fromkeys(names))
     if not found:
         raise InputError("no format to export", advice=f"there are {', '.join(FORMATS)}")
@@ -175,6 +177,22 @@ def write_coding(coding: Coding, path: Path) -> Path:
     return write_bytes(path, render(coding, path))
 
 
+def _report_in(folder: Path) -> Path:
+    """The folder of a report: this one, or the only one in the folder of all reports of a call.
+
+    Raises:
+        InputError: there are several.
+    """
+    if (folder / "summary.json").is_file():
+        return folder
+    inside = sorted(path.parent for path in folder.glob("*/summary.json"))
+    if len(inside) > 1:
+        raise InputError(
+            f"holds {len(inside)} reports", path=folder, advice=f"give the folder of one of them, such as {inside[0]}"
+        )
+    return inside[0] if inside else folder
+
+
 def read_coding(path: Path, observation: str | None = None) -> Coding:
     """A coding of people or a report of Mien, by its suffix.
 
@@ -196,7 +214,7 @@ def read_coding(path: Path, observation: str | None = None) -> Coding:
         ['happy']
     """
     if path.is_dir():
-        path = path / "summary.json"
+        path = _report_in(path) / "summary.json"
     if not path.is_file():
         raise MissingFileError("no such file", path=path)
     suffix = path.suffix.lower()

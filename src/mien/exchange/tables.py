@@ -83,8 +83,8 @@ def _tiers_of_intervals(rows: Sequence[Mapping[str, str]], names: Mapping[str, s
         )
     found: dict[tuple[str, str], list[Interval]] = {}
     for row in rows:
-        first = float(row[start])
-        last = float(row[end]) if end is not None else first + float(row[duration or ""] or 0)
+        first = _seconds(row[start])
+        last = _seconds(row[end]) if end is not None else first + _seconds(row[duration or ""] or "0")
         subject = _subject(row[column["subject"]]) if column["subject"] else ""
         head = row[column["head"]].strip() if column["head"] else ""
         if name := _label(row[label]):
@@ -95,7 +95,7 @@ def _tiers_of_intervals(rows: Sequence[Mapping[str, str]], names: Mapping[str, s
 def _tiers_of_rows(
     rows: Sequence[Mapping[str, str]], names: Mapping[str, str], stable: Sequence[str]
 ) -> Iterator[Tier]:
-    times = sorted({float(row[names["time"]]) for row in rows})
+    times = sorted({_seconds(row[names["time"]]) for row in rows})
     step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else defaults.FRAME_INTERVAL
     ends = dict(zip(times, [*times[1:], times[-1] + step], strict=True))
     for track in dict.fromkeys(row[names["track"]] for row in rows if row[names["track"]]):
@@ -103,12 +103,17 @@ def _tiers_of_rows(
         for name in stable:
             runs: list[Interval] = []
             for row in mine:
-                time, label = float(row[names["time"]]), _label(row[names[name]])
+                time, label = _seconds(row[names["time"]]), _label(row[names[name]])
                 if label and runs and runs[-1].label == label and time <= runs[-1].end + 1e-6:
                     runs[-1] = Interval(runs[-1].start, ends[time], label)
                 elif label:
                     runs.append(Interval(time, ends[time], label))
             yield Tier(_subject(track), name.removesuffix(_STABLE), tuple(runs))
+
+
+def _seconds(text: str) -> float:
+    """A time, also as spreadsheets of many languages write it: with a decimal comma."""
+    return float(text.replace(",", "."))
 
 
 def _subject(text: str) -> str:

@@ -56,6 +56,8 @@ def open_source(
         ...     print(next(iter(frames)))
         Frame('<array>', 64x48, index=0, time=0.000)
     """
+    if isinstance(source, np.integer):
+        source = int(source)  # the number of a camera
     whole = selection == ALL_FRAMES and after is None
     if isinstance(source, np.ndarray):
         from mien.media.memory_video import ArrayFrames

@@ -334,7 +334,15 @@ class Analyzer:
         """
         from mien.media.open import open_source
         from mien.media.selection import FrameSelection
+        from mien.smoothing import SmoothingOptions
+        from mien.tracking.options import TrackingOptions
 
+        for name, options, kind in (
+            ("tracking", tracking, TrackingOptions),
+            ("smoothing", smoothing, SmoothingOptions),
+        ):
+            if not (options is None or isinstance(options, kind)):
+                raise InputError(f"{name} is a value of {kind.__name__}, got {options!r}")
         frames = open_source(source, FrameSelection(every, fps, start, end), color=color)
         pipeline = self.pipeline(tracking, smoothing, live=frames.info.live, interval=frames.info.interval)
         return self.resume(frames, pipeline)
@@ -384,6 +392,8 @@ class Analyzer:
         """
         if cancel is not None and not hasattr(cancel, "is_set"):
             raise InputError(f"cancel is an event, such as threading.Event(), got {type(cancel).__name__}")
+        if on_progress is not None and not callable(on_progress):
+            raise InputError(f"on_progress is a function, got {on_progress!r}")
         with self.stream(
             source, color=color, every=every, fps=fps, start=start, end=end, tracking=tracking, smoothing=smoothing
         ) as stream:
