@@ -221,3 +221,12 @@ def test_the_timeline_marks_where_they_differ(tmp_path: Path) -> None:
     assert right[wide].all()
     with pytest.raises(InputError, match="use the suffix"):
         save_agreement_timeline(found, pairs, tmp_path / "t.gif")
+
+
+def test_capitals_make_no_other_label_unless_a_coding_has_both() -> None:
+    first = Tier("", "", (Interval(0.0, 5.0, "Happy"), Interval(5.0, 10.0, "SAD")))
+    second = Tier("", "", (Interval(0.0, 5.0, "happy"), Interval(5.0, 10.0, "sad")))
+    agreement = measure_agreement([(first, second)], labels=("happy", "sad"))
+    assert (agreement.observed.value, agreement.labels) == (1.0, ("happy", "sad"))
+    two = Tier("", "", (Interval(0.0, 5.0, "a"), Interval(5.0, 10.0, "A")))
+    assert measure_agreement([(two, two)]).labels == ("A", "a")

@@ -274,7 +274,8 @@ def measure_agreement(
         tiers: from `pair_tiers`.
         labels: in the order of the matrix, for ordered labels from least to most; others that occur follow.
         ordered: whether the labels have an order, so that weighted kappa means something.
-        rename: label of either coding → the name that it is compared by, such as {"joy": "happy"}.
+        rename: label of either coding → the name that it is compared by, such as {"joy": "happy"}. Labels that differ
+            in capitals alone are the same, unless one coding has both.
         absent: time without a label in one coding counts as a label `NONE`; otherwise only time with a label in both
             is compared.
         span: with ``absent``, the time to compare, seconds; None from the first to the last label.
@@ -297,8 +298,9 @@ def measure_agreement(
     """
     if not (tolerance >= 0 and block > 0 and resamples > 0):
         raise InputError("tolerance is at least 0 seconds; block and resamples are above 0")
-    renamed = [(_renamed(one, rename or {}), _renamed(other, rename or {})) for one, other in tiers]
-    names = _all_labels(renamed, labels, rename or {}, absent=absent)
+    rename = _with_one_spelling(tiers, labels, rename or {})
+    renamed = [(_renamed(one, rename), _renamed(other, rename)) for one, other in tiers]
+    names = _all_labels(renamed, labels, rename, absent=absent)
     pieces = [_pieces(one, other, span, absent=absent) for one, other in renamed]
     if sum(end - start for found in pieces for start, end, _, _ in found) > _MOST_BLOCKS * block:
         raise InputError(f"more than {_MOST_BLOCKS:,} blocks of {block:g} s to resample", advice="choose longer blocks")
@@ -372,6 +374,23 @@ def _resampled(blocks: Float, resamples: int, seed: int) -> Float:
 def _renamed(tier: Tier, rename: Mapping[str, str]) -> Tier:
     intervals = (Interval(one.start, one.end, rename.get(one.label, one.label)) for one in tier.intervals)
     return Tier(tier.subject, tier.head, tuple(sorted(intervals)))
+
+
+def _with_one_spelling(
+    tiers: Sequence[tuple[Tier, Tier]], labels: Sequence[str], rename: Mapping[str, str]
+) -> dict[str, str]:
+    """``rename`` for all labels, with one spelling of those that differ in capitals alone: the first."""
+    codings = [[one.label for pair in tiers for one in pair[side].intervals] for side in (0, 1)]
+    named = [{rename.get(label, label) for label in coding} for coding in codings]
+    both = {
+        name.casefold() for names in named for name in names if sum(name.casefold() == n.casefold() for n in names) > 1
+    }
+    spelling: dict[str, str] = {}
+    merged: dict[str, str] = {}
+    for label in dict.fromkeys([*labels, *codings[0], *codings[1]]):
+        name = rename.get(label, label)
+        merged[label] = name if name.casefold() in both else spelling.setdefault(name.casefold(), name)
+    return merged
 
 
 def _all_labels(
