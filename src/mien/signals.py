@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
@@ -20,17 +21,21 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 INTERRUPTED_EXIT = 130
 """Exit code after Ctrl-C; after another signal it is 128 + its number."""
 DISGUISES = (ImportError, SystemError, RuntimeError)
-"""What an interrupt becomes in a module in C that starts, and in a class that is made (before Python 3.12)."""
+"""What a `KeyboardInterrupt` can become in code in C that calls Python, such as a module that starts."""
 REPEAT_SECONDS = 1.0
 """Interrupts within this time of the first are the same one: terminals and the programs around often send several."""
 _RAISE_AGAIN_SECONDS = 0.02
+_EXTENSION_LOADER = "ExtensionFileLoader"
+"""Class of `importlib.machinery` that starts modules in C; by name, because the module takes long to import."""
 
 
 class InterruptHandler:
     """Raises `KeyboardInterrupt` once; a second signal, later than `REPEAT_SECONDS`, ends the process at once.
 
     Python drops an exception that is raised in a finalizer or a callback, such as those that each import runs, and
-    prints its traceback. A `KeyboardInterrupt` that is lost in this way is raised again a moment later.
+    prints its traceback. A `KeyboardInterrupt` that is lost in this way is raised again a moment later. A module in C
+    that starts may turn one into another exception or drop it, and so does a class that is made (before Python 3.12):
+    it is raised when they have ended.
 
     Attributes:
         exit_code: of the process after the first signal: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
@@ -39,6 +44,7 @@ class InterruptHandler:
     def __init__(self) -> None:
         self._first: float | None = None
         self._work_is_done = False
+        self._thread = _thread.get_ident()  # handlers are set, and run, in the main thread
         self._next_hook = sys.unraisablehook
         self.exit_code = INTERRUPTED_EXIT
 
@@ -58,6 +64,9 @@ class InterruptHandler:
             os._exit(128 + number)
         if self._first is None:
             self._first, self.exit_code = now, 128 + number
+            if _would_be_changed(frame):
+                self._raise_later()
+                return
             raise KeyboardInterrupt
         if now - self._first > REPEAT_SECONDS:
             os._exit(self.exit_code)
@@ -67,22 +76,30 @@ class InterruptHandler:
         if not (self.received and issubclass(dropped.exc_type, KeyboardInterrupt)):
             self._next_hook(dropped)
             return
-        import threading
+        self._raise_later()  # raised here it would be dropped as well
 
-        # later, and by a signal: raised here it would be dropped as well
-        timer = threading.Timer(_RAISE_AGAIN_SECONDS, self._raise_again)
-        timer.daemon = True
-        timer.start()
+    def _raise_later(self) -> None:
+        _thread.start_new_thread(self._raise_again, ())
 
     def _raise_again(self) -> None:
-        import threading
-
+        time.sleep(_RAISE_AGAIN_SECONDS)
         number, self._first = self.exit_code - 128, None
-        main = threading.main_thread().ident
-        if hasattr(signal, "pthread_kill") and main is not None:
-            signal.pthread_kill(main, number)
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(self._thread, number)
         else:
             signal.raise_signal(number)
+
+
+def _would_be_changed(frame: FrameType | None) -> bool:
+    """Whether code in C that a module or a class starts stands between this frame and those that expect the signal."""
+    while frame is not None:
+        name = frame.f_code.co_name
+        if name == "__set_name__":
+            return True
+        if name in ("create_module", "exec_module") and type(frame.f_locals.get("self")).__name__ == _EXTENSION_LOADER:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def handle_interrupts() -> InterruptHandler:
