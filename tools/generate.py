@@ -191,12 +191,14 @@ def card_priors(card: Card) -> list[str]:
         return []
     calibration = card.scores.get("calibration", {})
     fitted_on = split_title(card, calibration.get("fitted_on", "validation"))
-    halves = "; those images are scored in halves, each with the read-outs fitted on the other half"
+    crosswise = calibration.get("crosswise")
+    parts = "halves" if isinstance(crosswise, str) else "tenths"
+    how = f"; those images are scored in {parts}, each with the read-outs fitted on the others" if crosswise else ""
     lines = [
         "## Priors",
         "",
         f"How often labels are expected (`--prior`, `Analyzer(prior=…)`), fitted on {fitted_on} without the images that are also in "
-        f"the training set{halves if 'crosswise' in calibration else ''}. The scores above are those of the default.",
+        f"the training set{how}. The scores above are those of the default.",
         "",
     ]
     rows = []

@@ -69,8 +69,8 @@ def command(
 
     With --priors, the card also gets the read-outs that `--prior` selects, for emotions and age ranges, fitted on the
     same images: one that keeps the frequencies of the training data, one that removes them, and the default in between,
-    with the best mean of accuracy and balanced accuracy; here labels do change. Images of the fit are scored in halves,
-    each with what was fitted on the other half.
+    with the best mean of accuracy and balanced accuracy (for age ranges the first); here labels do change. Images of
+    the fit are scored in tenths, each with what was fitted on the others.
 
     With --sets, the card also gets the thresholds of sets of labels, fitted on the same images with these
     probabilities: a set contains the right label with the requested probability. With --flags, the network gets two

@@ -51,7 +51,7 @@ MODELS: Mapping[str, ShippedModel] = {
     ),
     "age": ShippedModel(
         "age.onnx",
-        "b9be73b198e45f5cbf5a390d601ee55ae329cec97f53b846f462c49e828107b5",
+        "1bfb6316daaff701535797a381d15150d8fc9908124b3596b9c11dbb08bf8a59",
         "age",
         "9 age ranges (FairFace)",
         ("fairface",),

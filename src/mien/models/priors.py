@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 DEFAULT, PHOTOS, BALANCED = "default", "photos", "balanced"
 PRIORS: Mapping[str, str] = {
-    DEFAULT: "between the two, best on the mean of accuracy and balanced accuracy",
+    DEFAULT: "between the two, best on the mean of accuracy and balanced accuracy; for age ranges that of photos",
     PHOTOS: "labels as frequent as in the photographs that the network learned from",
     BALANCED: "all labels equally frequent, as with posed or acted faces, or people of all ages",
 }

@@ -18,7 +18,7 @@ from mien.errors import InputError
 from mien.evaluation.scoring import from_callable
 from mien.evaluation.scoring.calibration import calibrate
 from mien.evaluation.scoring.evaluate import predict_split
-from mien.evaluation.scoring.readouts import fit_readouts, predict_crosswise, predict_with
+from mien.evaluation.scoring.readouts import FOLDS, fit_readouts, predict_crosswise, predict_with
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.labels import FER2013, age_bin_names
 from mien.models.catalog import read_model
@@ -93,7 +93,7 @@ def _ages() -> ScoredModel:
     return from_callable(function, {"age": age_bin_names()}, size=SIDE, channels=1)
 
 
-def test_rare_age_ranges_are_found_more_often_under_the_default_and_the_balanced_prior() -> None:
+def test_rare_age_ranges_are_found_more_often_under_the_balanced_prior() -> None:
     data, model = _aged(), _ages()
     document = calibrate(model, data, priors=True, samples=20)
     assert [one["prior"] for one in document["readouts"]["age"]] == [DEFAULT, PHOTOS, BALANCED]
@@ -101,9 +101,9 @@ def test_rare_age_ranges_are_found_more_often_under_the_default_and_the_balanced
     fits = fit_readouts(model, data, predict_split(model, data, split="validation"))
     before = predict_split(model, data, split="test")
     scores = {prior: predict_with(fits, model, data, before, prior).official[0].scores() for prior in PRIORS}
-    oldest = [scores[prior].recall["70-99"] or 0.0 for prior in (PHOTOS, DEFAULT, BALANCED)]
-    assert oldest == sorted(oldest)
-    assert oldest[0] < oldest[2]
+    oldest = {prior: one.recall["70-99"] or 0.0 for prior, one in scores.items()}
+    assert oldest[PHOTOS] + 0.1 < oldest[BALANCED]
+    assert scores[DEFAULT] == scores[PHOTOS]
     assert scores[BALANCED].balanced_accuracy > scores[PHOTOS].balanced_accuracy + 0.05
     assert scores[PHOTOS].accuracy >= max(one.accuracy for one in scores.values())
 
@@ -117,20 +117,20 @@ def test_a_head_whose_labels_are_in_another_order_has_no_read_outs() -> None:
 
 
 def test_images_of_the_fit_are_scored_with_what_was_fitted_on_others() -> None:
-    """Other labels for one half change nothing for its own predictions; those of the other half follow them."""
+    """Other labels for one part change nothing for its own predictions; those of the other parts follow them."""
     data, model = _skewed(2000), _bayes("mood")
     assert data.emotion is not None
-    part = np.flatnonzero(data.split == "validation")
-    half = np.random.default_rng(0).permutation(len(part)) % 2 == 0
+    images = np.flatnonzero(data.split == "validation")
+    part = np.random.default_rng(0).permutation(len(images)) % FOLDS == 3
     before = predict_crosswise(model, data, predict_split(model, data, split="validation"))
     emotion = data.emotion.copy()
-    emotion[part[half]] = 1  # all disgust: the other half's read-out will expect it
+    emotion[images[part]] = 1  # all disgust: the read-outs of the other parts will expect it
     other = replace(data, emotion=emotion)
     after = predict_crosswise(model, other, predict_split(model, other, split="validation"))
     for prior in PRIORS:
         a, b = before[prior].probabilities["mood"], after[prior].probabilities["mood"]
-        np.testing.assert_array_equal(a[half], b[half])
-        assert not np.allclose(a[~half], b[~half])
+        np.testing.assert_array_equal(a[part], b[part])
+        assert (a[~part] != b[~part]).any(axis=1).all()
 
 
 def test_a_second_head_that_knows_better_is_joined() -> None:

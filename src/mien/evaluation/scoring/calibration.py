@@ -18,7 +18,7 @@ from mien.evaluation.calibration import apply_temperature, fit_temperature
 from mien.evaluation.predictions import LEAK_FREE, HeadPredictions, full_protocol, subset_name
 from mien.evaluation.scoring.evaluate import SplitPredictions, predict_split
 from mien.evaluation.scoring.onnx_card import load_with_card
-from mien.evaluation.scoring.readouts import ReadoutFits, fit_readouts, predict_crosswise, predict_with
+from mien.evaluation.scoring.readouts import FOLDS, ReadoutFits, fit_readouts, predict_crosswise, predict_with
 from mien.evaluation.scoring.scored_model import ScoredModel
 from mien.files import atomic_path, output_errors
 from mien.logger import get_logger
@@ -148,7 +148,7 @@ def calibrate(
         check: splits to report; those the dataset does not have are left out.
         target: see `fit_temperatures`.
         priors: whether to fit read-outs as well, see `mien.evaluation.scoring.readouts`; "after" is the default's. The
-            images of the fit are then scored by halves, each with the read-outs that were fitted on the other.
+            images of the fit are then scored by tenths, each with the read-outs that were fitted on the others.
         required: see `fit_temperatures`.
         samples: bootstrap resamples.
         seed: of the resampling.
@@ -157,7 +157,7 @@ def calibrate(
         JSON-ready: ``{"model", "dataset", "fitted_on", "target", "heads": {head: Fit}, "scores": {split: {protocol:
         {"before": …, "after": …}}}}`` with ``n``, ``accuracy``, ``balanced_accuracy``, ``log_loss``, ``ece`` and ``kl``
         of each; with ``priors`` also ``"frequencies"`` and ``"readouts"`` by head, and ``"priors"``: {split: {protocol:
-        {prior: figures}}}, and ``"crosswise"``, the split that is scored by halves.
+        {prior: figures}}}, and ``"crosswise"``, the ``"split"`` that is scored by ``"folds"``.
 
     Raises:
         InputError: no head has labels in the dataset, or no temperature fits best.
@@ -205,6 +205,7 @@ def calibrate(
             one.protocol: {"before": _figures(one), "after": _figures(other)}
             for one, other in zip(before[name].by_protocol, after.by_protocol, strict=True)
         }
+    crosswise = {"split": split, "folds": FOLDS}
     return {
         "model": model.name,
         "dataset": data.info.name,
@@ -212,7 +213,7 @@ def calibrate(
         "target": target,
         "heads": {one.head: dataclasses.asdict(one) for one in fits},
         "scores": scores,
-        **({"priors": by_prior, "crosswise": split, **fitted.to_dict()} if fitted.readouts else {}),
+        **({"priors": by_prior, "crosswise": crosswise, **fitted.to_dict()} if fitted.readouts else {}),
     }
 
 
