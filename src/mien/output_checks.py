@@ -40,12 +40,11 @@ def refuse_inputs(
     for given in inputs:
         same = identity == _identity(given)
         if same or (folder and identity == _identity(Path(given).parent)):
-            raise InputError(
-                "holds an input, which must not be overwritten" if not same else "is an input: it would be overwritten",
-                path=output,
+            raise _would_overwrite(
+                "is an input: it would be overwritten" if same else "holds an input, which must not be overwritten",
+                output,
+                given,
                 advice="choose another folder for the output" if folder else "choose another name for the output",
-                code=OUTPUT_IS_INPUT,
-                details={"input": os.fspath(given).encode("utf-8", "backslashreplace").decode()},
             )
 
 
@@ -86,12 +85,11 @@ def refuse_originals(output: str | os.PathLike[str], inputs: Iterable[Path]) -> 
     above = set(Path(output).resolve().parents)
     for given in inputs:
         if given.resolve() in above:
-            raise InputError(
+            raise _would_overwrite(
                 "exists in a folder that is read, and need not be a result of mien",
-                path=output,
+                output,
+                given,
                 advice="choose a new name, or a place outside that folder",
-                code=OUTPUT_IS_INPUT,
-                details={"input": os.fspath(given).encode("utf-8", "backslashreplace").decode()},
             )
 
 
@@ -119,13 +117,19 @@ def refuse_inside(output: str | os.PathLike[str], folders: Iterable[Path]) -> No
     above = set(Path(output).resolve().parents)
     for folder in folders:
         if folder.resolve() in above and folder.is_dir():
-            raise InputError(
-                "lies inside an input",
-                path=output,
-                advice="choose a place beside it",
-                code=OUTPUT_IS_INPUT,
-                details={"input": os.fspath(folder).encode("utf-8", "backslashreplace").decode()},
-            )
+            raise _would_overwrite("lies inside an input", output, folder, advice="choose a place beside it")
+
+
+def _would_overwrite(
+    problem: str, output: str | os.PathLike[str], given: str | os.PathLike[str], *, advice: str
+) -> InputError:
+    return InputError(
+        problem,
+        path=output,
+        advice=advice,
+        code=OUTPUT_IS_INPUT,
+        details={"input": os.fspath(given).encode("utf-8", "backslashreplace").decode()},
+    )
 
 
 @contextlib.contextmanager
