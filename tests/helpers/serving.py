@@ -10,8 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from helpers.pictures import astronaut, noise
+from helpers.waiting import PATIENCE
 from mien import defaults
 from mien.predict.model_set import ModelSet
 from mien.results.faces import Faces
@@ -31,8 +31,6 @@ from mien.server.engine import InferenceEngine
 from mien.server.limits import ServiceLimits
 
 HERE = "http://127.0.0.1"
-PATIENCE = 60.0
-"""Seconds after which something that a test waits for counts as never coming."""
 JPEG = {"Content-Type": "image/jpeg"}
 
 
@@ -116,15 +114,6 @@ def assert_problem(answer: Any, status: int, code: str) -> dict[str, Any]:
     assert problem["status"] == status
     assert {"title", "detail"} <= set(problem)
     return problem
-
-
-def wait_until(condition: Callable[[], Any]) -> Any:
-    """What ``condition`` returns as soon as that is true; calls it again and again, for as long as `PATIENCE`."""
-    stop = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < stop, "it never came true"
-        time.sleep(0.02)
-    return value
 
 
 class ServeProcess:

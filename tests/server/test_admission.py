@@ -9,17 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from helpers.serving import (
-    HERE,
-    JPEG,
-    PATIENCE,
-    PausableDetector,
-    assert_problem,
-    blank,
-    photo,
-    service,
-    wait_until,
-)
+from helpers.serving import HERE, JPEG, PausableDetector, assert_problem, blank, photo, service
+from helpers.waiting import PATIENCE, wait_until
 from mien.server.access import AccessPolicy
 from mien.server.admission import RateLimiter
 

@@ -19,7 +19,8 @@ from PIL import features
 
 from helpers.costly_files import jpeg_of_scans, motion_jpeg
 from helpers.pictures import astronaut, noise
-from helpers.serving import JPEG, PATIENCE, PausableDetector, assert_problem, blank, encoded, photo, service, wait_until
+from helpers.serving import JPEG, PausableDetector, assert_problem, blank, encoded, photo, service
+from helpers.waiting import PATIENCE, wait_until
 from mien.media import decoder_process
 from mien.predict.model_set import ModelSet
 from mien.server.engine import InferenceEngine, PhotoRequest

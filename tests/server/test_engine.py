@@ -9,17 +9,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from helpers.hostile import bomb
-from helpers.serving import (
-    JPEG,
-    PATIENCE,
-    PausableDetector,
-    assert_problem,
-    blank,
-    encoded,
-    models,
-    photo,
-    service,
-)
+from helpers.serving import JPEG, PausableDetector, assert_problem, blank, encoded, models, photo, service
+from helpers.waiting import PATIENCE
 from mien.models.catalog import read_model
 from mien.models.model import Model
 from mien.predict.model_set import ModelSet

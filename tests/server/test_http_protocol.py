@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers.serving import PATIENCE
+from helpers.waiting import PATIENCE
 from mien.server.http_protocol import find_place
 from mien.server.limits import ServiceLimits
 

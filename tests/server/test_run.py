@@ -24,7 +24,8 @@ from websockets.sync.client import connect
 
 from helpers.clips import clip
 from helpers.pictures import astronaut, noise
-from helpers.serving import PATIENCE, ServeProcess, blank, encoded, photo, wait_until, workdirs
+from helpers.serving import ServeProcess, blank, encoded, photo, workdirs
+from helpers.waiting import PATIENCE, wait_until
 from mien.errors import MienError
 
 ROOT = Path(__file__).parents[2]

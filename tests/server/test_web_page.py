@@ -17,8 +17,8 @@ from PIL import Image
 import mien
 from helpers.browser import LARGEST, SECONDS, Media, Service, Watch, browser
 from helpers.pictures import ASTRONAUT_EYES, astronaut
-from helpers.serving import wait_until
 from helpers.tiny_models import write_model
+from helpers.waiting import wait_until
 from mien.errors import DownloadError, MissingFileError
 from mien.web.runtime import read_runtime
 

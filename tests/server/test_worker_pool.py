@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from helpers.serving import PATIENCE
+from helpers.waiting import PATIENCE
 from mien.server import worker_pool
 from mien.server.worker_pool import TaskOrigin, WorkerPool, WorkKind
 

@@ -154,6 +154,7 @@ class ReadAhead:
                 if self._queue:
                     frame = self._queue.popleft()
                     self._bytes -= frame.rgb.nbytes
+                    self._full = False  # as long as the thread that reads does not find that there is still no room
                     self._changed.notify_all()
                     return frame
                 if self._is_ready:

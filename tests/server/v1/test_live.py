@@ -16,7 +16,8 @@ from starlette.websockets import WebSocketDisconnect
 import mien
 from helpers.hostile import bomb
 from helpers.pictures import astronaut
-from helpers.serving import HERE, PausableDetector, blank, encoded, photo, service, wait_until
+from helpers.serving import HERE, PausableDetector, blank, encoded, photo, service
+from helpers.waiting import wait_until
 from mien.server.access import AccessPolicy
 from mien.server.v1 import live
 from mien.server.v1.live import LatestFrame, UploadedFrame

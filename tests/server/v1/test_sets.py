@@ -13,7 +13,8 @@ from fastapi.testclient import TestClient
 
 import mien
 from helpers.clips import Pan, clip
-from helpers.serving import HERE, JPEG, photo, wait_until
+from helpers.serving import HERE, JPEG, photo
+from helpers.waiting import wait_until
 from mien.cli import cli
 from mien.errors import InputError
 from mien.server.v1.schemas import LiveFrame, ModelsResponse, PhotosResponse, VideoResponse

@@ -21,7 +21,8 @@ from fastapi.testclient import TestClient
 
 import mien
 from helpers.clips import Pan, clip
-from helpers.serving import HERE, PausableDetector, assert_problem, photo, service, wait_until, workdirs
+from helpers.serving import HERE, PausableDetector, assert_problem, photo, service, workdirs
+from helpers.waiting import wait_until
 from mien.errors import VideoError
 from mien.media.video_decoder import VideoDecoder
 from mien.predict.model_set import ModelSet
