@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +16,13 @@ from PIL import Image
 from helpers.encoded_images import encoded, exif, quadrants, stored_for
 from helpers.hostile import KINDS, png, saved
 from helpers.pictures import noise
+from helpers.waiting import PATIENCE, wait_until
 from mien.errors import ImageError, ImageTooLargeError, MissingFileError
 from mien.media import decoder_process
 from mien.media.decoder_pool import DecoderPool, DecodingStop
 from mien.media.decoding_cost import COMPLEX
 from mien.media.image import load_image
 
-PATIENCE = 60.0
 WAVELETS = encoded(noise(600, 800), "JPEG2000")
 """Takes a second."""
 ANIMATION = encoded(
@@ -154,9 +153,10 @@ def test_time_without_the_processor_does_not_count() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_one_that_gets_no_processor_time_at_all_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoder_process, "_WALL_MARGIN", 0.0)
-    with DecoderPool(1, seconds=0.25, memory_bytes=1 << 30) as pool:
+    with DecoderPool(1, seconds=PATIENCE, memory_bytes=1 << 30) as pool:
         pool.load_image(saved(noise(48, 64), "GIF"))
         os.kill(running(pool)[0], signal.SIGSTOP)
+        pool._seconds = 0.25
         with pytest.raises(ImageError, match=r"took longer than 2 s to decode and was stopped") as caught:
             pool.load_image(saved(noise(48, 64), "GIF"))
         assert caught.value.details == {"seconds": 2.0, "limit": 2.0}
@@ -197,16 +197,27 @@ def test_where_memory_is_short_the_process_goes_before_the_one_that_it_serves(po
 def test_one_whose_decoder_crashes_is_an_error_and_the_next_is_decoded() -> None:
     with DecoderPool(1, seconds=PATIENCE, memory_bytes=1 << 30) as pool:
         pool.load_image(saved(noise(48, 64), "GIF"))
-        timer = threading.Timer(0.1, os.kill, (running(pool)[0], signal.SIGSEGV))
-        timer.start()
+        (pid,) = running(pool)
+        os.kill(pid, signal.SIGSTOP)  # so that it has not decoded the picture before it crashes
+
+        def crash() -> None:
+            wait_until(lambda: pool._busy)
+            os.kill(pid, signal.SIGSEGV)
+            os.kill(pid, signal.SIGCONT)
+
+        thread = threading.Thread(target=crash)
+        thread.start()
         with pytest.raises(ImageError, match=r"ended the process that decoded it \(signal 11\)"):
             pool.load_image(WAVELETS)
+        thread.join()
         assert pool.load_image(saved(noise(48, 64), "GIF")).size == (64, 48)
 
 
 def test_closing_ends_what_is_being_decoded() -> None:
     pool = DecoderPool(1, seconds=PATIENCE, memory_bytes=1 << 30)
     pool.load_image(saved(noise(48, 64), "GIF"))
+    if sys.platform != "win32":
+        os.kill(running(pool)[0], signal.SIGSTOP)  # its decoding takes for ever, however fast the machine is
     errors: list[Exception] = []
 
     def decode() -> None:
@@ -217,12 +228,10 @@ def test_closing_ends_what_is_being_decoded() -> None:
 
     thread = threading.Thread(target=decode)
     thread.start()
-    while not pool._busy:
-        time.sleep(0.01)
-    began = time.perf_counter()
+    wait_until(lambda: pool._busy)
     pool.close()
     thread.join(PATIENCE)
-    assert time.perf_counter() - began < 1
+    assert not thread.is_alive()
     assert len(errors) == 1
     with pytest.raises(ImageError, match="its decoder is closed"):
         pool.load_image(saved(noise(48, 64), "GIF"))
@@ -252,7 +261,4 @@ def test_a_process_ends_with_the_one_that_uses_it(tmp_path: Path) -> None:
     )
     (tmp_path / "a.gif").write_bytes(saved(noise(48, 64), "GIF"))
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "a.gif")], capture_output=True, text=True)
-    stop = time.monotonic() + PATIENCE
-    while Path(f"/proc/{done.stdout.strip()}").exists():
-        assert time.monotonic() < stop
-        time.sleep(0.05)
+    wait_until(lambda: not Path(f"/proc/{done.stdout.strip()}").exists())
