@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.waiting import PATIENCE
 from mien.errors import InputError, OutputError
 from mien.files import (
     OUTPUT_MARKER,
@@ -81,14 +82,14 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     received: list[bytes] = []
     thread = read_pipe(pipe, received)
     write_text(pipe, "rows")
-    thread.join(10)
+    thread.join(PATIENCE)
     thread = read_pipe(pipe, received)
     rows = AppendFile(pipe)
     rows.append(b"more ")
     rows.append(b"rows")
     rows.sync()
     rows.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert received == [b"rows", b"more rows"]
     assert pipe.is_fifo()
     assert [p.name for p in tmp_path.iterdir()] == ["pipe.csv"]

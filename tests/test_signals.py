@@ -109,10 +109,10 @@ from mien.signals import handle_interrupts
 handler = handle_interrupts()
 try:
 {textwrap.indent(code.format(number=name), "    ")}
-    time.sleep(60)
+    time.sleep(600)
 except BaseException as error:
     print(type(error).__name__, handler.exit_code)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == f"KeyboardInterrupt {128 + signal.Signals[name]}\n"
     assert not done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,24 @@ def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, b
     run = BatchRun(str(source), str(target), LIGHT, shard_size=SIZE, workers=2)
     assert len(list(run.results())) == 8
     return parts(target)
+
+
+@pytest.fixture
+def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts lines of code in front of the decoding of every photo, in worker processes alone."""
+
+    def arm(code: str) -> None:
+        patch = (
+            "import os, signal, sys, time\n"
+            "if 'mien.batch.worker_process' in sys.orig_argv:\n"
+            "    import mien.batch.shard_analysis as analyse\n"
+            "    decode = analyse._decode\n"
+            "    def deadly(content, source, reduce):\n"
+            f"        {code}\n"
+            "        return decode(content, source, reduce)\n"
+            "    analyse._decode = deadly\n"
+        )
+        (tmp_path / "sitecustomize.py").write_text(patch)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+    return arm

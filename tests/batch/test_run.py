@@ -15,6 +15,7 @@ import pytest
 
 from helpers.batch_runs import LIGHT, LIMIT, OPTIONS, SIZE, parts
 from helpers.photos import write_photos
+from helpers.waiting import wait_until
 from mien.batch.run import BatchRun
 from mien.batch.settings import AnalysisSettings
 from mien.batch.types import ShardResult
@@ -71,17 +72,22 @@ def test_killed_at_ten_random_moments(source: Path, whole: dict[str, bytes], tmp
 
 def test_a_driver_that_dies_leaves_no_worker(source: Path, tmp_path: Path) -> None:
     run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
-    children = _wait_for(lambda: _children(run.pid))
+    children = wait_until(lambda: _children(run.pid))
     run.kill()  # the driver alone
     run.communicate(timeout=LIMIT)
-    assert _wait_for(lambda: [None] if not any(map(_alive, children)) else [])
+    wait_until(lambda: not any(map(_alive, children)))
 
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted(source: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_interrupted(
+    source: Path, deadly: Callable[[str], None], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    written = "out/inputs/part-*"
+    # so that it has not ended before the signal arrives
+    deadly(f"if list(__import__('pathlib').Path({str(tmp_path)!r}).glob({written!r})): time.sleep(600)")
     run = call(source, tmp_path / "out", *OPTIONS, "--workers", 1)
-    _wait_for(lambda: list(tmp_path.glob("out/inputs/part-*")))
+    wait_until(lambda: list(tmp_path.glob(written)))
     os.killpg(run.pid, number)
     message = run.communicate(timeout=LIMIT)[1]
     assert run.returncode == code
@@ -184,18 +190,6 @@ def _has(package: str) -> bool:
     from importlib.util import find_spec
 
     return find_spec(package) is not None
-
-
-def _wait_for(found: Callable[[], list[object]]) -> list[object]:
-    """What a condition gives as soon as it gives something."""
-    import time
-
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        if result := found():
-            return result
-        time.sleep(0.02)
-    raise AssertionError("nothing happened in time")
 
 
 def _children(pid: int) -> list[object]:

@@ -24,27 +24,6 @@ def prepared() -> AnalysisSetup:
     return load_setup(LIGHT)
 
 
-@pytest.fixture
-def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts lines of code in front of the decoding of every photo, in worker processes alone."""
-
-    def arm(code: str) -> None:
-        patch = (
-            "import os, signal, sys, time\n"
-            "if 'mien.batch.worker_process' in sys.orig_argv:\n"
-            "    import mien.batch.shard_analysis as analyse\n"
-            "    decode = analyse._decode\n"
-            "    def deadly(content, source, reduce):\n"
-            f"        {code}\n"
-            "        return decode(content, source, reduce)\n"
-            "    analyse._decode = deadly\n"
-        )
-        (tmp_path / "sitecustomize.py").write_text(patch)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-
-    return arm
-
-
 def test_an_input_that_kills_becomes_a_row(
     source: Path, prepared: AnalysisSetup, deadly: Callable[[str], None], tmp_path: Path
 ) -> None:

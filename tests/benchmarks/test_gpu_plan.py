@@ -158,7 +158,7 @@ def test_commands_run_side_by_side_and_wait_for_those_before_them(gpu: Any, tmp_
     def waits(name: str, awaited: str) -> Any:
         code = (
             "import time, pathlib; p = pathlib.Path('runs/gpu'); p.mkdir(parents=True, exist_ok=True); "
-            f"(p / '{name}').touch(); end = time.monotonic() + 20\n"
+            f"(p / '{name}').touch(); end = time.monotonic() + 120\n"
             f"while not (p / '{awaited}').exists():\n  assert time.monotonic() < end\n  time.sleep(0.02)"
         )
         return gpu.Command(name, (sys.executable, "-c", code), 1.0, ())

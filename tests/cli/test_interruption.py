@@ -16,11 +16,15 @@ from PIL import Image
 
 import mien
 from helpers.costly_files import jpeg_of_scans, motion_jpeg
+from helpers.waiting import wait_until
 from mien.signals import ENDING, REPEAT_SECONDS
 
 _PROGRAM = """
 import os, sys, time
 import mien.media.image
+import mien.signals
+
+mien.signals.REPEAT_SECONDS = 60.0  # several signals are one, however late a busy machine sends the last
 
 def decode(*_, **__):
     os.write(2, b"decoding\\n")  # in one piece: several threads do so at once
@@ -43,11 +47,9 @@ def test_a_signal_does_not_wait_for_the_decoder(photos: Path, count: int, number
         while child.stderr.readline() != "decoding\n":
             assert child.poll() is None
         time.sleep(0.2)
-        began = time.perf_counter()
         for _ in range(count):
             child.send_signal(number)
-        errors = child.communicate(timeout=60)[1]
-    assert time.perf_counter() - began < 10
+        errors = child.communicate(timeout=60)[1]  # uninterrupted it takes 120 s
     assert child.returncode == code
     assert "interrupted" in errors
     assert "Traceback" not in errors
@@ -248,25 +250,22 @@ def test_ctrl_c_ends_a_decoder_that_takes_long(name: str, count: int, tmp_path: 
         path.write_bytes(jpeg_of_scans(11_000, 11_000, 40))
     else:
         motion_jpeg(path, [jpeg_of_scans(7000, 7000, 100)] * 5, (7000, 7000))
-    command = [sys.executable, "-m", "mien", "analyze", str(path), "--json"]
+    # several signals are one, however late a busy machine sends the last
+    program = "import mien.signals; mien.signals.REPEAT_SECONDS = 60.0; from mien.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "analyze", str(path), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        while not (decoders := _decoders_of(child.pid)):
-            assert child.poll() is None
-            time.sleep(0.02)
+        decoders = wait_until(lambda: child.poll() is not None or _decoders_of(child.pid))
+        assert child.poll() is None
         time.sleep(1.0)
-        began = time.perf_counter()
+        for folder in decoders:
+            os.kill(int(folder.name), signal.SIGSTOP)  # the rest takes for ever, however fast the machine is
         for _ in range(count):
             child.send_signal(signal.SIGINT)
         errors = child.communicate(timeout=60)[1]
-        took = time.perf_counter() - began
     assert child.returncode == 130
-    assert took < 10  # the rest of the file takes several times as long
     assert "interrupted" in errors
     assert "Traceback" not in errors
-    stop = time.monotonic() + 60
-    while any(folder.exists() for folder in decoders):
-        assert time.monotonic() < stop
-        time.sleep(0.02)
+    wait_until(lambda: not any(folder.exists() for folder in decoders))
 
 
 _SLOW = """

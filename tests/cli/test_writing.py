@@ -22,6 +22,7 @@ from helpers.clips import clip
 from helpers.commands import CommandRun
 from helpers.labelled_pictures import fabricated
 from helpers.pictures import astronaut
+from helpers.waiting import PATIENCE
 from mien.cli import cli
 from mien.cli.options import OutputPath
 from mien.datasets.prepared_file import write_prepared
@@ -259,7 +260,7 @@ def test_devices_and_pipes_are_written_through(writer: Writer, call: Any, inputs
     reader = threading.Thread(target=lambda: received.append(pipe.read_bytes()), daemon=True)
     reader.start()
     assert run(call, writer, inputs, pipe).code == 0
-    reader.join(timeout=20)
+    reader.join(PATIENCE)
     assert received[0]
     assert pipe.is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == [pipe.name]

@@ -27,12 +27,12 @@ from mien.tracking.options import TrackingOptions
 
 SIZE = (192, 144)
 CHILD = """
-import sys
+import sys, time
 from pathlib import Path
 from mien.pipeline.analyzer import Analyzer
 from mien.tracking.options import TrackingOptions
 from mien.pipeline.jobs import VideoJob, VideoOutputs
-folder, resume, detect_every, *clips = sys.argv[1:]
+folder, resume, detect_every, stop_after, *clips = sys.argv[1:]
 folder = Path(folder)
 outputs = VideoOutputs(
     csv=folder / "rows.csv", jsonl=folder / "rows.jsonl", parquet=folder / "rows.parquet", report=folder / "report",
@@ -42,14 +42,26 @@ run = VideoJob(
     Analyzer(threads=1), [Path(c) for c in clips], outputs, tracking=TrackingOptions(detect_every=int(detect_every)),
     resume=resume == "resume", flush_seconds=0.1,
 )
+told = 0
+
+def tell(stream, batch):
+    global told
+    print(batch[-1].index, flush=True)
+    told += 1
+    if told == int(stop_after):
+        time.sleep(600)
+
 with run:
     print("running", flush=True)
-    for report in run.reports(lambda stream, batch: print(batch[-1].index, flush=True)):
+    for report in run.reports(tell):
         print(report.source, flush=True)
 """
 
 
-def run_child(folder: Path, clips: list[Path], *, resume: bool = False, detect_every: int = 1) -> subprocess.Popen[str]:
+def run_child(
+    folder: Path, clips: list[Path], *, resume: bool = False, detect_every: int = 1, stop_after: int = 0
+) -> subprocess.Popen[str]:
+    """A run that says what it has done; it goes no further than so many batches, where that is not 0."""
     folder.mkdir(exist_ok=True)
     command = [
         sys.executable,
@@ -58,6 +70,7 @@ def run_child(folder: Path, clips: list[Path], *, resume: bool = False, detect_e
         str(folder),
         "resume" if resume else "new",
         str(detect_every),
+        str(stop_after),
         *map(str, clips),
     ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -139,7 +152,8 @@ def test_a_killed_run_resumed_is_the_uninterrupted_one(
     clips: list[Path], tmp_path: Path, kill_at: int, detect_every: int
 ) -> None:
     whole = run_child(tmp_path / "whole", clips, detect_every=detect_every)
-    child = run_child(tmp_path / "killed", clips, detect_every=detect_every)
+    # somewhere in the three batches that follow, or after them if this process is late
+    child = run_child(tmp_path / "killed", clips, detect_every=detect_every, stop_after=kill_at // 8 + 4)
     seen = 0
     for line in child.stdout or []:
         seen += 8 if line.strip().isdigit() else 0
@@ -173,7 +187,7 @@ def test_a_killed_run_resumed_is_the_uninterrupted_one(
 
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_readable_files(clips: list[Path], tmp_path: Path) -> None:
-    child = run_child(tmp_path / "run", clips)
+    child = run_child(tmp_path / "run", clips, stop_after=12)
     seen = 0
     for line in child.stdout or []:
         seen += 8 if line.strip().isdigit() else 0

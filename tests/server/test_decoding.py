@@ -96,9 +96,7 @@ def test_a_photo_that_takes_too_long_is_stopped_and_others_are_answered_meanwhil
         )
         send.start()
         while not answers:
-            began = time.perf_counter()
             assert client.post("/v1/analyze", content=blank(), headers=JPEG).status_code == 200
-            assert time.perf_counter() - began < 10
         send.join(PATIENCE)
         problem = assert_problem(answers[0], 422, "image-too-complex")
         assert problem["details"] == {"limit": 0.3}
@@ -152,9 +150,11 @@ def test_deleting_a_video_ends_its_decoding(tmp_path: Path) -> None:
         engine = client.app.state.service.engine  # type: ignore[attr-defined]
         wait_until(lambda: engine.decoders._busy)
         wait_until(lambda: client.get(here).json()["status"] == "running")
-        began = time.perf_counter()
+        for process in [*engine.decoders._busy]:
+            os.kill(process.pid, signal.SIGSTOP)  # the frame it is at takes for ever, however fast the machine is
+        began = time.monotonic()
         assert client.delete(here).status_code == 204
-        assert time.perf_counter() - began < 2
+        assert time.monotonic() - began < PATIENCE  # its own clock would end it after twice that time
         assert not engine.decoders._busy
         assert_problem(client.get(here), 404, "video-unknown")
 
@@ -171,10 +171,11 @@ def test_a_frame_that_takes_too_long_fails_the_video_and_photos_are_answered_mea
         wait_until(lambda: client.get(here).json()["status"] == "running" and decoders._busy)
         for process in [*decoders._busy]:
             os.kill(process.pid, signal.SIGSTOP)  # the frame it is at takes for ever, however fast the machine is
+        meanwhile = -1  # photos that were answered before the video has failed
         while (state := client.get(here).json())["status"] in ("queued", "running"):
-            began = time.perf_counter()
             assert client.post("/v1/analyze", content=blank(), headers=JPEG).status_code == 200
-            assert time.perf_counter() - began < 2.5
+            meanwhile += 1
+        assert meanwhile > 0
         assert state["status"] == "failed"
         assert (state["error"]["code"], state["error"]["details"]) == ("video-too-complex", {"limit": 6.0})
 

@@ -30,7 +30,9 @@ from mien.errors import MienError
 
 ROOT = Path(__file__).parents[2]
 KEY = "k" * 40
-SLOW = {"MIEN_SERVE_HEADER_SECONDS": "0.4", "MIEN_SERVE_IDLE_SECONDS": "0.4", "MIEN_SERVE_HEADER_BYTES": "4096",
+IDLE = 1.0
+"""Seconds that the service below waits for what a client sends."""
+SLOW = {"MIEN_SERVE_HEADER_SECONDS": str(IDLE), "MIEN_SERVE_IDLE_SECONDS": str(IDLE), "MIEN_SERVE_HEADER_BYTES": "4096",
         "MIEN_SERVE_CONNECTIONS": "40", "MIEN_SERVE_BODY_BYTES": "2000000", "MIEN_SERVE_LIVE_BYTES": "100000",
         "MIEN_SERVE_KEEP_ALIVE_SECONDS": "1", "MIEN_SERVE_RATE": "0"}  # fmt: skip
 
@@ -75,9 +77,20 @@ def called(port: int, method: str, path: str, owner: str) -> tuple[int, Any]:
 
 
 def healthy(port: int) -> bool:
-    status, body = analysed(port)
-    assert status == 200, body
-    return True
+    """Whether a photo is analysed; it is sent again where this process was too slow for the service's patience."""
+
+    def answered() -> bool:
+        began = time.monotonic()
+        try:
+            status, body = analysed(port)
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() - began < IDLE:
+                raise
+            return False
+        assert status == 200 or (status == 408 and time.monotonic() - began >= IDLE), body
+        return status == 200
+
+    return bool(wait_until(answered))
 
 
 HEAD = b"POST /v1/analyze HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
@@ -87,7 +100,7 @@ def test_heads_that_do_not_arrive_time_out(server: ServeProcess) -> None:
     began = time.monotonic()
     assert raw(server.port).startswith(b"HTTP/1.1 408")
     assert b"urn:mien:problem:head-slow" in raw(server.port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < PATIENCE
     drip = [b"GET / HTTP/1.1\r\n", *[b"X-A: b\r\n"] * 30]
     assert b"head-slow" in raw(server.port, *drip, pause=0.05)
     assert healthy(server.port)

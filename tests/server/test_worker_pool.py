@@ -187,10 +187,11 @@ def test_without_photos_all_threads_take_what_there_is(monkeypatch: pytest.Monke
     pool.close(PATIENCE)
 
 
-def test_a_pool_of_one_thread_keeps_none() -> None:
+def test_a_pool_of_one_thread_keeps_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "RESERVE_SECONDS", 2 * PATIENCE)
     pool = WorkerPool(1)
     pool.submit(TaskOrigin(WorkKind.PHOTO), int).result(PATIENCE)
-    assert pool.submit(TaskOrigin(WorkKind.VIDEO), int).result(1.0) == 0
+    assert pool.submit(TaskOrigin(WorkKind.VIDEO), int).result(PATIENCE) == 0
     pool.close(PATIENCE)
 
 

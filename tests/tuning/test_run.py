@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from helpers.searches import QUICK, document, pictures, search, settings
+from helpers.waiting import wait_until
 from mien.cli import cli
 from mien.datasets.prepared_file import read_prepared
 from mien.datasets.subsets import subsample
@@ -238,7 +238,7 @@ def two_workers(data: Path, tmp_path: Path, storage: str, trials: int = 6) -> No
     try:
         own = read_recipe(tmp_path / "quick.json")
         url = database_url(storage, tmp_path)
-        wait_for(lambda: worker.poll() is not None or (tmp_path / "a" / STUDY).exists())
+        wait_until(lambda: worker.poll() is not None or (tmp_path / "a" / STUDY).exists(), 120)
         tuning.tune(
             search(data, tmp_path / "b", recipe=own, url=url, study="shared", trials=trials, heartbeat=10),
             resume=True,
@@ -277,15 +277,6 @@ def test_two_workers_share_postgresql(data: Path, tmp_path: Path) -> None:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("waited in vain")
-
-
 def running(path: Path) -> list[int]:
     """Numbers of the trials that run, read past Optuna."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
@@ -303,7 +294,7 @@ def test_killed_in_a_trial_its_settings_are_tried_again(data: Path, tmp_path: Pa
         return False
 
     try:
-        wait_for(lambda: worker.poll() is not None or busy())
+        wait_until(lambda: worker.poll() is not None or busy(), 120)
     finally:
         worker.kill()
         # the second worker ends with the first, or its end of the pipe would stay open

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,7 @@ from PIL import Image
 
 from helpers.pictures import astronaut
 from helpers.reproduction_results import fabricated
+from helpers.waiting import wait_until
 from mien.cli import cli
 from mien.datasets.prepared_file import read_prepared
 from mien.errors import InputError
@@ -88,18 +90,14 @@ def test_a_queue_in_the_background_writes_its_log_and_only_one_runs(data: Path, 
     done = subprocess.run(call, capture_output=True, text=True, timeout=280, check=True)
     log = Path(done.stdout.strip())
     assert log == out / "reproduce.log"
-    until = time.monotonic() + 280
-    while "--utkface-data" not in log.read_text() and time.monotonic() < until:
-        time.sleep(0.2)
+    wait_until(lambda: "--utkface-data" in log.read_text(), 250)
     assert log.read_text().startswith("age-cnn: left out, give its data with --utkface-data")
-    while True:  # the process that was started ends on its own
-        try:
-            lock = lock_folder(out)
-            break
-        except InputError:
-            assert time.monotonic() < until
-            time.sleep(0.2)
-    with lock:
+
+    def lock() -> Any:
+        with contextlib.suppress(InputError):
+            return lock_folder(out)
+
+    with wait_until(lock):  # the process that was started ends on its own
         refused = CliRunner().invoke(cli, ["reproduce", "age-cnn", "--data", str(data), "--out", str(out)])
     assert refused.exit_code == 1
     assert "another run is writing to it" in str(refused.exception)

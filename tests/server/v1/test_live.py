@@ -17,7 +17,7 @@ import mien
 from helpers.hostile import bomb
 from helpers.pictures import astronaut
 from helpers.serving import HERE, PausableDetector, blank, encoded, photo, service
-from helpers.waiting import wait_until
+from helpers.waiting import PATIENCE, wait_until
 from mien.server.access import AccessPolicy
 from mien.server.v1 import live
 from mien.server.v1.live import LatestFrame, UploadedFrame
@@ -52,7 +52,7 @@ def test_a_task_that_loses_its_cancellation_is_cancelled_again(monkeypatch: pyte
     async def run() -> None:
         task = asyncio.ensure_future(stubborn())
         await asyncio.sleep(0)
-        await asyncio.wait_for(live.cancel_all({task}), 10)
+        await asyncio.wait_for(live.cancel_all({task}), PATIENCE)
         assert task.cancelled()
 
     asyncio.run(run())
