@@ -70,13 +70,21 @@ def test_two_people_with_an_order_of_labels(mien: Mien, tmp_path: Path) -> None:
         (["none.eaf", "human.boris"], "no such file"),
         (["human.boris", "human.boris", "--pair", "x=face 1"], "no tier 'x' in the first coding"),
         (["human.boris", "other.csv"], "the two codings have no tier in common"),
+        (["human.boris", "human.boris", "--rename", "hapy=joy"], "no label 'hapy' to rename; did you mean 'happy'"),
+        (["human.boris", "human.boris", "--order", "happy"], "--order leaves out 'sad'"),
+        (["human.boris", "human.boris", "--observation", "two"], "no observation 'two'"),
+        (["human.boris", "human.boris", "--head", "mood"], "no head 'mood' in the first coding; there are emotion"),
+        (["other.csv", "other.csv", "--observation", "two"], "neither file holds observations"),
+        (["report", "report", "--head", "age"], "compare with the file of --export eaf"),
+        (["empty", "human.boris"], "no report in it; give the folder that --report wrote"),
     ],
 )
 def test_one_line_for_what_cannot_be_compared(
     mien: Mien, report: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "other.csv").write_text("start,end,label,subject\n0,1,a,anna\n")
-    run = mien("agree", *(tmp_path / a if "." in a else a for a in arguments))
+    (tmp_path / "empty").mkdir()
+    run = mien("agree", *(tmp_path / a if "." in a or a in ("report", "empty") else a for a in arguments))
     assert run.code == 1
     assert message in run.err
     assert run.err.count("\n") == 1
@@ -88,3 +96,28 @@ def test_inputs_are_never_overwritten(mien: Mien, report: Path, tmp_path: Path) 
     assert run.code == 2
     assert (tmp_path / "human.boris").read_bytes() == human
     assert mien("agree", tmp_path / "human.boris", report, "--pair", "ab").code == 2
+
+
+def test_what_is_not_compared_and_what_overlaps_is_noted(mien: Mien, tmp_path: Path) -> None:
+    header = "subject,label,start,end\n"
+    (tmp_path / "a.csv").write_text(f"{header}anna,happy,0,4\nanna,sad,1,2\nmother,sad,0,3\n")
+    (tmp_path / "b.csv").write_text(f"{header}anna,happy,0,4\nben,sad,0,3\n")
+    run = mien("agree", tmp_path / "a.csv", tmp_path / "b.csv")
+    assert run.code == 0
+    assert run.err.splitlines() == [
+        "note: not compared, for it has no counterpart: 'mother' of the first coding (--pair 'A=B')",
+        "note: labels of 'anna' of the first coding overlap; the one that began last counts there",
+        "note: not compared, for it has no counterpart: 'ben' of the second coding (--pair 'A=B')",
+    ]
+    twice = mien("agree", tmp_path / "a.csv", tmp_path / "b.csv", "--pair", "anna=anna", "--pair", "anna=ben")
+    assert twice.code == 2
+    assert "'anna' is given twice: 'anna' and 'ben'" in twice.err
+
+
+def test_an_observation_may_be_in_either_file(mien: Mien, tmp_path: Path) -> None:
+    header = "observation,subject,label,start,end\n"
+    (tmp_path / "one.csv").write_text(f"{header}x,anna,happy,0,4\n")
+    (tmp_path / "two.csv").write_text(f"{header}y,anna,sad,0,4\nz,anna,happy,0,4\n")
+    for first, second in (("one", "two"), ("two", "one"), ("two", "two")):
+        run = mien("agree", tmp_path / f"{first}.csv", tmp_path / f"{second}.csv", "--observation", "z")
+        assert (run.code, "100.0 % of 4.0 s" in run.out) == (0, True), run.err

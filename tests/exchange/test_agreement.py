@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mien.errors import InputError
-from mien.exchange.agreement import NONE, difference_coding, measure_agreement, pair_tiers
+from mien.exchange.agreement import NONE, difference_coding, left_unpaired, measure_agreement, overlapping, pair_tiers
 from mien.exchange.agreement_timeline import save_agreement_timeline
 from mien.exchange.coding import Coding, Interval, Tier
 from mien.exchange.formats import read_coding, write_coding
@@ -174,9 +174,8 @@ def test_tiers_are_paired_by_name_subject_or_as_asked() -> None:
     ]  # fmt: skip
     single = Coding(None, (tier(subject="mother", head=""),), 0, 9)
     assert len(pair_tiers(single, Coding(None, (tier(),), 0, 9))) == 1
-    with pytest.raises(
-        InputError, match="no tier in common; pair them: the first has 'mother'; the second has 'face 1"
-    ):
+    advice = r"pair them \(--pair 'mother=face 1 emotion'\): the first has 'mother'; the second has 'face 1"
+    with pytest.raises(InputError, match=rf"no tier in common; {advice}"):
         pair_tiers(single, first)
     ((one, other),) = pair_tiers(single, first, pairs={"mother": "face 2"})
     assert (one.subject, other.subject) == ("mother", "face 2")
@@ -230,3 +229,40 @@ def test_capitals_make_no_other_label_unless_a_coding_has_both() -> None:
     assert (agreement.observed.value, agreement.labels) == (1.0, ("happy", "sad"))
     two = Tier("", "", (Interval(0.0, 5.0, "a"), Interval(5.0, 10.0, "A")))
     assert measure_agreement([(two, two)]).labels == ("A", "a")
+
+
+def test_no_time_counts_twice() -> None:
+    one = Coding(None, (tier((0, 1, "a")), tier((0, 1, "b"), head="")), 0, 9)
+    other = Coding(None, (tier((0, 1, "a")),), 0, 9)
+    # the equal name wins, and what is left over is known
+    assert pair_tiers(one, other) == [(one.tiers[0], other.tiers[0])]
+    assert left_unpaired(one, pair_tiers(one, other)) == [one.tiers[1]]
+    two = Coding(None, (tier((0, 1, "a"), head=""), tier((0, 1, "b"), head="")), 0, 9)
+    with pytest.raises(InputError, match="tier 'face 1 emotion' belongs to both 'face 1' and 'face 1'; rename one"):
+        pair_tiers(two, other)
+
+
+def test_a_pair_that_fits_tiers_of_several_heads_is_all_of_them() -> None:
+    one = Coding(None, (tier((0, 1, "a"), subject="child", head=""),), 0, 9)
+    both = Coding(None, (tier((0, 1, "a")), tier((0, 1, "b"), head="mood")), 0, 9)
+    found = pair_tiers(one, both, pairs={"child": "face 1"})
+    assert [second.head for _, second in found] == ["emotion", "mood"]
+    with pytest.raises(InputError, match="no head 'moood' in the second coding; did you mean 'mood'"):
+        pair_tiers(one, both, head="moood")
+
+
+def test_labels_that_overlap_are_known() -> None:
+    assert overlapping(tier((0, 5, "a"), (1, 2, "b"), (4, 6, "c")))
+    assert not overlapping(tier((0, 1, "a"), (1, 2, "b"), (1, 1, "point")))
+
+
+def test_points_in_time_are_compared_as_events() -> None:
+    found = measure_agreement([(tier((1, 1, "a"), (3, 3, "a")), tier((1.2, 2, "a"), (5, 6, "a")))], resamples=5)
+    assert found.events.value == 0.5
+    assert np.isnan([found.observed.value, found.kappa.value]).all()
+
+
+def test_the_sign_for_no_label_is_no_label_of_its_own() -> None:
+    found = measure_agreement([(tier((0, 2, NONE), (2, 4, "a")), tier((2, 4, "a")))], absent=True, resamples=5)
+    assert found.labels == ("a", NONE)
+    assert found.observed.value == 1

@@ -21,7 +21,7 @@ from helpers.videos import made_frames, report_of, rows_of
 from mien.errors import DataError, InputError, MissingFileError, OutputError
 from mien.exchange.bids import rows_on_grid
 from mien.exchange.coding import Coding, Interval, Tier, ceil_time, report_coding
-from mien.exchange.formats import CODING_FILES, FORMATS, export_report, read_coding, write_coding
+from mien.exchange.formats import CODING_FILES, FORMATS, export_report, observations, read_coding, write_coding
 from mien.exchange.openface import ROTATION, openface_rotation
 from mien.results.video import VideoReport
 from mien.results.view import POSE_MODEL, head_pose
@@ -552,3 +552,95 @@ def test_the_folder_of_all_reports_is_that_of_its_only_one(report: VideoReport, 
             assert read_coding(tmp_path) == read_coding(tmp_path / "clip")
     with pytest.raises(InputError, match=r"holds 2 reports; give the folder of one of them, such as .*clip"):
         read_coding(tmp_path)
+
+
+def test_a_table_of_several_recordings_is_never_read_as_one(tmp_path: Path) -> None:
+    header = "Observation id,Subject,Behavior,Start (s),Stop (s)\n"
+    path = tmp_path / "aggregated.csv"
+    path.write_text(f"{header}one,Anna,happy,0,1\ntwo,Anna,sad,0,2\n")
+    assert observations(path) == ("one", "two")
+    with pytest.raises(InputError, match="holds 2 observations; choose one: one, two"):
+        read_coding(path)
+    assert read_coding(path, "two").tiers == (Tier("Anna", "", (Interval(0.0, 2.0, "sad"),)),)
+    rows = "source,time,track,emotion_stable\n"
+    path.write_text(rows + "a.mp4,0,1,happy\na.mp4,1,1,happy\nb.mp4,0,1,sad\n")
+    with pytest.raises(InputError, match=r"choose one: a\.mp4, b\.mp4"):
+        read_coding(path)
+    assert read_coding(path, "a.mp4").tiers[0].intervals == (Interval(0.0, 2.0, "happy"),)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("face 1,sad", "line 3: a time is missing; give seconds"),
+        ("face 1,sad,soon,2", "line 3: 'soon' is no time; give seconds"),
+        ("face 1,sad,2,1", "line 3: a label from 2 to 1 seconds; a label ends at or after its start"),
+    ],
+)
+def test_a_row_that_is_no_label_is_named_by_its_line(tmp_path: Path, rows: str, message: str) -> None:
+    path = tmp_path / "coding.csv"
+    path.write_text(f"subject,label,start,end\nface 1,happy,0,1\n{rows}\n")
+    with pytest.raises(DataError, match=message):
+        read_coding(path)
+
+
+def test_tables_hold_clock_times_and_cells_of_several_lines(tmp_path: Path) -> None:
+    path = tmp_path / "coding.csv"
+    path.write_text('label,start,end\n"two\nlines",0:01.5,"1:00:02,25"\n', newline="")
+    assert read_coding(path).tiers[0].intervals == (Interval(1.5, 3602.25, "two\nlines"),)
+
+
+def test_the_openface_table_is_a_coding_too(report: VideoReport, tmp_path: Path) -> None:
+    (path,) = export_report(report, tmp_path, ["openface"], "clip")
+    report.save(tmp_path / "rows.csv")
+    assert {t.name for t in read_coding(path).tiers} == {t.name for t in read_coding(tmp_path / "rows.csv").tiers}
+
+
+def test_tiers_that_mien_named_in_a_textgrid_have_their_head(report: VideoReport, tmp_path: Path) -> None:
+    coding = report_coding(report)
+    text = tmp_path / "clip.txt"
+    text.write_bytes(write_coding(coding, tmp_path / "clip.TextGrid").read_bytes().replace(b".", b","))
+    found = read_coding(text)  # by its content, and with decimal commas
+    assert {(t.subject, t.head) for t in found.tiers} == {(t.subject, t.head) for t in coding.tiers}
+    assert [i.start for i in found.tiers[0].intervals] == pytest.approx([i.start for i in coding.tiers[0].intervals])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.csv", "label,start,end\nfröhlich,0,1\n"), ("a.TextGrid", 'Object class = "fröhlich"')]
+)
+def test_texts_in_latin_1_are_to_be_saved_again(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"is no text in UTF-8 or UTF-16 .*; save it again as UTF-8 or UTF-16"):
+        read_coding(tmp_path / name)
+
+
+def elan(slots: str, *tiers: str) -> str:
+    return f"<ANNOTATION_DOCUMENT><TIME_ORDER>{slots}</TIME_ORDER>{''.join(tiers)}</ANNOTATION_DOCUMENT>"
+
+
+def annotation(first: str, last: str, label: str) -> str:
+    references = f'ANNOTATION_ID="{label}" TIME_SLOT_REF1="{first}" TIME_SLOT_REF2="{last}"'
+    value = f"<ANNOTATION_VALUE>{label}</ANNOTATION_VALUE>"
+    return f"<ANNOTATION><ALIGNABLE_ANNOTATION {references}>{value}</ALIGNABLE_ANNOTATION></ANNOTATION>"
+
+
+def test_annotations_that_divide_another_have_equal_lengths(tmp_path: Path) -> None:
+    slots = '<TIME_SLOT TIME_SLOT_ID="s0" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="s1"/><TIME_SLOT TIME_SLOT_ID="s2"/>'
+    labels = annotation("s0", "s1", "a") + annotation("s1", "s2", "b") + annotation("s2", "s3", "c")
+    tier = f'<TIER TIER_ID="words" LINGUISTIC_TYPE_REF="default-lt">{labels}</TIER>'
+    path = tmp_path / "a.eaf"
+    path.write_text(elan(f'{slots}<TIME_SLOT TIME_SLOT_ID="s3" TIME_VALUE="3000"/>', tier))
+    assert [(i.start, i.end) for i in read_coding(path).tiers[0].intervals] == [(0, 1), (1, 2), (2, 3)]
+    path.write_text(elan(slots, tier))
+    with pytest.raises(DataError, match=r"the time of the slot s. is missing"):
+        read_coding(path)
+
+
+def test_a_copied_tier_of_an_elan_file_keeps_its_own_name(tmp_path: Path) -> None:
+    slots = '<TIME_SLOT TIME_SLOT_ID="s0" TIME_VALUE="0"/><TIME_SLOT TIME_SLOT_ID="s1" TIME_VALUE="1000"/>'
+    attributes = 'PARTICIPANT="face 1" LINGUISTIC_TYPE_REF="emotion"'
+    labels = annotation("s0", "s1", "a")
+    tiers = [f'<TIER TIER_ID="face 1 emotion{end}" {attributes}>{labels}</TIER>' for end in ("", "-cp")]
+    path = tmp_path / "a.eaf"
+    path.write_text(elan(slots, *tiers))
+    assert [t.name for t in read_coding(path).tiers] == ["face 1 emotion", "face 1 emotion-cp"]

@@ -14,6 +14,7 @@ from mien.text import count, number, percent
 
 if TYPE_CHECKING:
     from mien.exchange.agreement import Agreement, Estimate
+    from mien.exchange.coding import Coding, Tier
 
 EPILOG = """\b
 Examples:
@@ -25,12 +26,15 @@ Examples:
 
 
 def _pairs(context: click.Context, option: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
+    pairs: dict[str, str] = {}
     for one in value:
         first, sign, second = one.partition("=")
         if not (sign and first.strip() and second.strip()):
             raise click.BadParameter(f"{one!r} is no pair of names, such as 'mother=face 1'.")
-        pairs[first.strip()] = second.strip()
+        if pairs.setdefault(first.strip(), second.strip()) != second.strip():
+            raise click.BadParameter(
+                f"{first.strip()!r} is given twice: {pairs[first.strip()]!r} and {second.strip()!r}."
+            )
     return pairs
 
 
@@ -73,7 +77,7 @@ def _pairs(context: click.Context, option: click.Parameter, value: tuple[str, ..
     help="Number of resamples of the bootstrap.",
 )
 @seed_option("the resamples")
-@click.option("--observation", help="Observation to read, for BORIS projects with several.")
+@click.option("--observation", help="Observation to read, for BORIS projects and tables with several.")
 @click.option(
     "--most",
     type=click.IntRange(0),
@@ -113,14 +117,14 @@ def command(
     import json
 
     from mien.errors import InputError
-    from mien.exchange.agreement import difference_coding, measure_agreement, pair_tiers
-    from mien.exchange.formats import read_coding, write_coding
+    from mien.exchange.agreement import difference_coding, left_unpaired, measure_agreement, overlapping, pair_tiers
+    from mien.exchange.formats import write_coding
     from mien.extras import require_extra
     from mien.files import write_text
 
     if timeline is not None:
         require_extra("plots", "a timeline", "matplotlib")
-    first, second = read_coding(coding, observation), read_coding(report)
+    first, second = _read_both(coding, report, observation)
     tiers = pair_tiers(first, second, head=head, pairs=pairs or None)
     heads = {tier.head for pair in tiers for tier in pair if tier.head}
     if len(heads) > 1:
@@ -129,6 +133,7 @@ def command(
         )
     chosen = next(iter(heads), "")
     labels = split_names(order) or second.labels.get(chosen) or first.labels.get(chosen) or ()
+    _check_labels(tiers, rename, split_names(order) if order is not None else None)
     agreement = measure_agreement(
         tiers,
         labels=labels,
@@ -150,6 +155,51 @@ def command(
 
         save_agreement_timeline(agreement, tiers, timeline)
     _print(agreement, most)
+    for which, one in (("first", first), ("second", second)):
+        if not pairs and (left := left_unpaired(one, tiers, head=head)):
+            names = ", ".join(repr(tier.name) for tier in left)
+            click.echo(
+                f"note: not compared, for it has no counterpart: {names} of the {which} coding (--pair 'A=B')", err=True
+            )
+        side = 0 if which == "first" else 1
+        for name in dict.fromkeys(pair[side].name for pair in tiers if overlapping(pair[side])):
+            click.echo(
+                f"note: labels of {name!r} of the {which} coding overlap; the one that began last counts there",
+                err=True,
+            )
+
+
+def _read_both(coding: Path, report: Path, observation: str | None) -> tuple[Coding, Coding]:
+    """Both codings; the observation is that of each file that has one of this name, in the other it is the only one."""
+    from mien.errors import InputError
+    from mien.exchange.formats import observations, read_coding
+
+    if observation is None:
+        return read_coding(coding), read_coding(report)
+    names = {path: observations(path) for path in (coding, report)}
+    if not any(names.values()):
+        raise InputError("neither file holds observations", advice="leave --observation out")
+    if not any(observation in found for found in names.values()):
+        read_coding(next(path for path, found in names.items() if found), observation)
+    first, second = (
+        read_coding(path, observation if observation in names[path] else None) for path in (coding, report)
+    )
+    return first, second
+
+
+def _check_labels(tiers: list[tuple[Tier, Tier]], rename: dict[str, str], order: tuple[str, ...] | None) -> None:
+    """Refuse a renamed label that does not occur, and an order without labels that do."""
+    from mien.errors import InputError, choose_one
+
+    used = dict.fromkeys(one.label for pair in tiers for tier in pair for one in tier.intervals)
+    for label in rename:
+        if label not in used:
+            raise InputError(f"no label {label!r} to rename", advice=choose_one(label, used))
+    if order is not None:
+        known = {name.casefold() for label in order for name in (label, rename.get(label, label))}
+        rest = [label for label in dict.fromkeys(rename.get(one, one) for one in used) if label.casefold() not in known]
+        if rest:
+            raise InputError(f"--order leaves out {', '.join(map(repr, rest))}", advice="give every label its place")
 
 
 def _number(one: Estimate) -> str:

@@ -33,7 +33,7 @@ FEW_BLOCKS = 20
 _MOST_BLOCKS, _MOST_COUNTS = 200_000, 10_000_000
 """Blocks of all tiers, and counts in memory at once."""
 _SHORT = 0.002
-"""Differences of at most two milliseconds are those of rounded times."""
+"""Seconds: differences of at most two milliseconds are those of rounded times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +200,11 @@ def pair_tiers(
         first: a coding.
         second: another one of the same recording.
         head: compare this head alone; tiers without a head belong to any.
-        pairs: name of a tier or subject of the first coding → that of the second. None pairs equal names; where each
-            coding has one tier, these.
+        pairs: name of a tier or subject of the first coding → that of the second. None pairs equal names, then tiers
+            of one subject of which either has no head; where each coding has one tier, these.
 
     Raises:
-        InputError: a name that does not exist; no pair.
+        InputError: a head or a name that does not exist; no pair; a tier that belongs to two of one head.
 
     Examples:
         >>> mine = Coding("clip.mp4", (Tier("face 1", "emotion", (Interval(0.0, 1.0, "happy"),)),), 0.0, 1.0)
@@ -212,28 +212,95 @@ def pair_tiers(
         >>> [(one.name, other.name) for one, other in pair_tiers(mine, theirs)]
         [('face 1 emotion', 'child')]
     """
-    mine, theirs = _of_head(first, head), _of_head(second, head)
+    mine, theirs = _of_head(first, head, "first"), _of_head(second, head, "second")
     if pairs:
         found = []
         for name, other in pairs.items():
             for one in _named(mine, name, "first"):
                 matches = _named(theirs, other, "second")
                 same = [match for match in matches if match.head == one.head] or matches
-                found.append((one, same[0]))
+                found += [(one, match) for match in same]
+        _refuse_doubles(found)
         return found
-    matched = [(one, other) for one in mine for other in theirs if _same(one, other)]
+    equal = [(one, other) for one in mine for other in theirs if one.name.casefold() == other.name.casefold()]
+    done = [tier for pair in equal for tier in pair]
+    matched = equal + [
+        (one, other)
+        for one in mine
+        for other in theirs
+        if not any(tier is one or tier is other for tier in done) and _same(one, other)
+    ]
+    matched.sort(key=lambda pair: next(i for i, tier in enumerate(mine) if tier is pair[0]))
+    _refuse_doubles(matched)
     if not matched and len(mine) == len(theirs) == 1:
         matched = [(mine[0], theirs[0])]
     if not matched:
+        example = f" (--pair '{mine[0].name}={theirs[0].name}')" if mine and theirs else ""
         raise InputError(
             "the two codings have no tier in common",
-            advice=f"pair them: the first has {_listed(mine)}; the second has {_listed(theirs)}",
+            advice=f"pair them{example}: the first has {_listed(mine)}; the second has {_listed(theirs)}",
         )
     return matched
 
 
-def _of_head(coding: Coding, head: str | None) -> list[Tier]:
-    return [tier for tier in coding.tiers if head is None or tier.head in (head, "")]
+def left_unpaired(coding: Coding, tiers: Sequence[tuple[Tier, Tier]], *, head: str | None = None) -> list[Tier]:
+    """The tiers with labels that are in no pair, and so are not compared.
+
+    Args:
+        coding: the first or the second one.
+        tiers: from `pair_tiers`.
+        head: as there; tiers of other heads are not meant.
+
+    Examples:
+        >>> mine = Coding(None, (Tier("face 1", "", (Interval(0, 1, "happy"),)), Tier("child", "", ())), 0, 1)
+        >>> left_unpaired(mine, [])
+        [Tier(subject='face 1', head='', intervals=(Interval(start=0, end=1, label='happy'),))]
+    """
+    paired = [tier for pair in tiers for tier in pair]
+    heads = {tier.head for tier in paired if tier.head} | ({head} if head else set())
+    return [
+        tier
+        for tier in coding.tiers
+        if tier.intervals and not any(tier is one for one in paired) and (not heads or tier.head in (*heads, ""))
+    ]
+
+
+def overlapping(tier: Tier) -> bool:
+    """Whether labels of a tier overlap by more than rounded times do, so that time has two of them.
+
+    Examples:
+        >>> overlapping(Tier("", "", (Interval(0, 2, "happy"), Interval(1, 3, "sad"))))
+        True
+    """
+    ends = itertools.accumulate((one.end for one in tier.intervals), max)
+    return any(
+        one.start < end - _SHORT and one.end > one.start for end, one in zip(ends, tier.intervals[1:], strict=False)
+    )
+
+
+def _refuse_doubles(pairs: Sequence[tuple[Tier, Tier]]) -> None:
+    """Raise where a tier is compared twice with tiers of one head, so that its time would count twice."""
+    for (one, other), (third, fourth) in itertools.combinations(pairs, 2):
+        if one is not third and other is not fourth:
+            continue
+        twice, left, right = (one, other, fourth) if one is third else (other, one, third)
+        if left.head == right.head:
+            raise InputError(
+                f"tier {twice.name!r} belongs to both {left.name!r} and {right.name!r}",
+                advice="rename one of them in its file, or pair two with --pair 'A=B'",
+            )
+
+
+def _of_head(coding: Coding, head: str | None, which: str) -> list[Tier]:
+    found = [tier for tier in coding.tiers if head is None or tier.head in (head, "")]
+    if not found and head is not None:
+        heads = list(dict.fromkeys(tier.head for tier in coding.tiers))
+        if head in coding.ordered:
+            advice = "a summary has no episodes of it: compare with the file of --export eaf, boris or textgrid"
+        else:
+            advice = choose_one(head, heads) if heads else "it has no tiers"
+        raise InputError(f"no head {head!r} in the {which} coding", advice=advice)
+    return found
 
 
 def _listed(tiers: Sequence[Tier]) -> str:
@@ -329,10 +396,13 @@ def measure_agreement(
     stacked = np.array(blocks).reshape(len(blocks), k * k + 3 * k)
     total = stacked.sum(axis=0)
     confusion = total[: k * k].reshape(k, k)
-    if not confusion.sum() > 0:
-        raise InputError(
-            "there is no time with a label in both codings", advice="check that they share labels and times"
-        )
+    points = any(
+        intervals and all(i.start == i.end for i in intervals)
+        for intervals in ([i for pair in renamed for i in pair[side].intervals] for side in (0, 1))
+    )
+    # points in time are compared as events alone
+    if not confusion.sum() > 0 and not (points and stacked.any()):
+        raise InputError("there is no time with a label in both codings", advice="check that their times overlap")
     sums = _resampled(stacked, resamples, seed)
     matrices_all = np.concatenate([total[None], sums])[:, : k * k].reshape(-1, k, k)
     event_sums = np.concatenate([total[None], sums])[:, k * k :].reshape(-1, 3, k)
@@ -400,7 +470,7 @@ def _all_labels(
     known = [rename.get(label, label) for label in labels]
     # labels that neither coding uses would only be empty rows
     names = [name for name in dict.fromkeys([*known, *sorted(used)]) if name in set(used)]
-    return (*names, NONE) if absent else tuple(names)
+    return (*(name for name in names if name != NONE), NONE) if absent else tuple(names)
 
 
 Piece = tuple[float, float, "str | None", "str | None"]

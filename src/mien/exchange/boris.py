@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mien.errors import DataError, InputError, choose_one
+from mien.errors import DataError, InputError
 from mien.exchange.coding import Coding, Interval, Tier, ceil_time
+from mien.exchange.tables import choose_observation
 from mien.results.columns import readable
 
 VERSION = "7.0"
@@ -22,6 +23,10 @@ _KEYS = string.ascii_lowercase + string.digits + string.ascii_uppercase
 _NO_SUBJECT = "No focal subject"
 _PLAYERS = 8
 _STATE = "State event"
+_DAMAGED = (
+    ArithmeticError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
+)  # fmt: skip
+"""What damaged projects raise."""
 
 
 def boris_file(coding: Coding, path: Path) -> bytes:
@@ -131,32 +136,35 @@ def read_boris(path: Path, observation: str | None = None) -> Coding:
         DataError: the file is no BORIS project, or one that is damaged.
         InputError: it has several observations, or none of this name.
     """
-    content = path.read_bytes()
+    project = _project(path)
     try:
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        project = json.loads(content.decode("utf-8-sig"))
-        observations = project["observations"]
-        chosen = _choose(list(observations), observation, path)
-        return _read_observation(observations[chosen], project)
-    except (
-        ArithmeticError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError,
-    ) as error:  # fmt: skip
+        held = project["observations"]
+        return _read_observation(held[choose_observation(list(held), observation, path)], project)
+    except _DAMAGED as error:
         if isinstance(error, InputError):
             raise
         raise DataError(f"is no BORIS project that can be read ({error!r})", path=path) from None
 
 
-def _choose(names: Sequence[str], wanted: str | None, path: Path) -> str:
-    if wanted is not None and wanted in names:
-        return wanted
-    if wanted is not None:
-        raise InputError(f"no observation {wanted!r}", path=path, advice=choose_one(wanted, names))
-    if len(names) != 1:
-        raise InputError(
-            f"holds {len(names)} observations", path=path, advice=f"choose one: {', '.join(names)}" if names else None
-        )
-    return names[0]
+def boris_observations(path: Path) -> tuple[str, ...]:
+    """The names of the observations of a project.
+
+    Raises:
+        DataError: the file is no BORIS project, or one that is damaged.
+    """
+    return tuple(_project(path)["observations"])
+
+
+def _project(path: Path) -> Mapping[str, Any]:
+    content = path.read_bytes()
+    try:
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        project: Mapping[str, Any] = json.loads(content.decode("utf-8-sig"))
+        list(project["observations"])
+    except _DAMAGED as error:
+        raise DataError(f"is no BORIS project that can be read ({error!r})", path=path) from None
+    return project
 
 
 def _read_observation(observation: Mapping[str, Any], project: Mapping[str, Any]) -> Coding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -92,6 +92,9 @@ def elan_file(coding: Coding, path: Path) -> bytes:
 def read_elan(path: Path) -> Coding:
     """The annotations that stand on the time axis; a tier's participant is its subject, its type its head.
 
+    Of tiers with the same participant and type, as copies have, those with names of their own keep them. Annotations
+    that divide another one without times of their own have equal lengths, as ELAN shows them.
+
     Raises:
         DataError: the file is no ELAN file, or one that is damaged.
     """
@@ -104,7 +107,7 @@ def read_elan(path: Path) -> Coding:
             for slot in root.iter("TIME_SLOT")
             if "TIME_VALUE" in slot.attrib
         }
-        tiers = tuple(_tier(element, slots) for element in root.iter("TIER"))
+        tiers = _tiers(list(root.iter("TIER")), slots)
         media = next((one.attrib.get("MEDIA_URL") for one in root.iter("MEDIA_DESCRIPTOR")), None)
         labels = {
             one.attrib["CV_ID"]: tuple(value.text or "" for value in (*one.iter("CVE_VALUE"), *one.iter("CV_ENTRY")))
@@ -119,20 +122,53 @@ def read_elan(path: Path) -> Coding:
     )
 
 
-def _tier(element: ElementTree.Element, slots: dict[str, float]) -> Tier:
+def _tiers(elements: Sequence[ElementTree.Element], slots: Mapping[str, float]) -> tuple[Tier, ...]:
+    """The tiers: participant and type, or the own name where there is no participant or another tier has both too."""
+    named = [_subject_and_head(element) for element in elements]
+    tiers = []
+    for element, (subject, head) in zip(elements, named, strict=True):
+        name = element.attrib["TIER_ID"]
+        # a copy of a tier keeps participant and type
+        copied = named.count((subject, head)) > 1 and name != " ".join(filter(None, (subject, head)))
+        found = tuple(sorted(_annotations(element, slots)))
+        tiers.append(Tier(name, "", found) if copied else Tier(subject, head, found))
+    return tuple(tiers)
+
+
+def _subject_and_head(element: ElementTree.Element) -> tuple[str, str]:
     kind = element.attrib.get("LINGUISTIC_TYPE_REF", "")
     head = "" if kind in _NO_HEAD else kind
     name, subject = element.attrib["TIER_ID"], element.attrib.get("PARTICIPANT", "")
-    return Tier(subject or name, head if subject else "", tuple(sorted(_annotations(element, slots))))
+    return (subject, head) if subject else (name, "")
 
 
-def _annotations(element: ElementTree.Element, slots: dict[str, float]) -> Iterator[Interval]:
-    for one in element.iter("ALIGNABLE_ANNOTATION"):
-        start, end = (slots.get(one.attrib[f"TIME_SLOT_REF{i}"]) for i in (1, 2))
+def _annotations(element: ElementTree.Element, slots: Mapping[str, float]) -> Iterator[Interval]:
+    found = list(element.iter("ALIGNABLE_ANNOTATION"))
+    times = _chain_times([(one.attrib["TIME_SLOT_REF1"], one.attrib["TIME_SLOT_REF2"]) for one in found], slots)
+    for one, (start, end) in zip(found, times, strict=True):
         label = (one.findtext("ANNOTATION_VALUE") or "").strip()
-        # slots between others have no time of their own
-        if start is not None and end is not None and label:
+        if label:
             yield Interval(start, end, label)
+
+
+def _chain_times(references: Sequence[tuple[str, str]], slots: Mapping[str, float]) -> list[tuple[float, float]]:
+    """Start and end of annotations; slots between others have no time of their own, and divide theirs evenly.
+
+    Raises:
+        ValueError: a slot without a time that is not between others.
+    """
+    after = dict(references)
+    times = dict(slots)
+    for first in [start for start, _ in references if start in slots]:
+        chain = [first, after[first]]
+        while chain[-1] not in slots and chain[-1] in after and len(chain) <= len(after):
+            chain.append(after[chain[-1]])
+        if (last := times.get(chain[-1])) is not None:
+            for number, slot in enumerate(chain[1:-1], 1):
+                times[slot] = times[first] + (last - times[first]) * number / (len(chain) - 1)
+    for slot in {slot for pair in references for slot in pair} - set(times):
+        raise ValueError(f"the time of the slot {slot} is missing")
+    return [(times[start], times[end]) for start, end in references]
 
 
 def _slots(intervals: Sequence[Interval]) -> list[tuple[int, int, bool]]:

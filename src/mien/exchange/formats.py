@@ -11,12 +11,12 @@ from typing import Any
 
 from mien.errors import DataError, InputError, MissingFileError, choose_one
 from mien.exchange.bids import write_bids
-from mien.exchange.boris import boris_file, read_boris
+from mien.exchange.boris import boris_file, boris_observations, read_boris
 from mien.exchange.coding import Coding, Interval, Tier, report_coding, subject_name
 from mien.exchange.elan import elan_file, read_elan
 from mien.exchange.openface import write_openface
-from mien.exchange.praat import read_textgrid, textgrid_file
-from mien.exchange.tables import read_table, table_file
+from mien.exchange.praat import is_textgrid, read_textgrid, textgrid_file
+from mien.exchange.tables import read_table, table_file, table_observations
 from mien.files import is_special, output_errors, write_bytes
 from mien.output_checks import refuse_inputs
 from mien.results.video import VideoReport
@@ -177,11 +177,30 @@ def write_coding(coding: Coding, path: Path) -> Path:
     return write_bytes(path, render(coding, path))
 
 
+def observations(path: Path) -> tuple[str, ...]:
+    """The names of the observations of a BORIS project, or of the recordings of a table; none for other codings.
+
+    Raises:
+        DataError: the file is damaged or of another kind.
+
+    Examples:
+        >>> observations(write_coding(report_coding(report), Path("clip.boris")))
+        ('clip',)
+    """
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        return ()
+    if suffix == ".boris" or path.name.lower().endswith(".boris.gz"):
+        return boris_observations(path)
+    return table_observations(path) if suffix in (".csv", ".tsv", ".txt") and not is_textgrid(path) else ()
+
+
 def _report_in(folder: Path) -> Path:
     """The folder of a report: this one, or the only one in the folder of all reports of a call.
 
     Raises:
         InputError: there are several.
+        MissingFileError: there is none.
     """
     if (folder / "summary.json").is_file():
         return folder
@@ -190,7 +209,13 @@ def _report_in(folder: Path) -> Path:
         raise InputError(
             f"holds {len(inside)} reports", path=folder, advice=f"give the folder of one of them, such as {inside[0]}"
         )
-    return inside[0] if inside else folder
+    if not inside:
+        raise MissingFileError(
+            "no report in it",
+            path=folder,
+            advice="give the folder that --report wrote, or a file: .boris, .eaf, .TextGrid, .csv or .tsv",
+        )
+    return inside[0]
 
 
 def read_coding(path: Path, observation: str | None = None) -> Coding:
@@ -201,7 +226,7 @@ def read_coding(path: Path, observation: str | None = None) -> Coding:
 
     Args:
         path: the file or the folder.
-        observation: which one of a BORIS project with several.
+        observation: which one of a BORIS project, or of a table, with several.
 
     Raises:
         MissingFileError: there is no such file.
@@ -223,9 +248,11 @@ def read_coding(path: Path, observation: str | None = None) -> Coding:
             return read_boris(path, observation)
         if suffix == ".json":
             return _read_summary(path)
-        readers: Mapping[str, Callable[[Path], Coding]] = {
-            ".eaf": read_elan, ".textgrid": read_textgrid, ".csv": read_table, ".tsv": read_table, ".txt": read_table,
-        }  # fmt: skip
+        readers: Mapping[str, Callable[[Path], Coding]] = {".eaf": read_elan, ".textgrid": read_textgrid}
+        if suffix == ".txt" and is_textgrid(path):
+            return read_textgrid(path)
+        if suffix in (".csv", ".tsv", ".txt"):
+            return read_table(path, observation)
         if suffix in readers:
             return readers[suffix](path)
     except OSError as error:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mien.errors import DataError
 from mien.exchange.coding import Coding, Interval, Tier
+from mien.exchange.text_files import not_unicode
 from mien.text_encodings import decode_text
 
 _TOKEN = re.compile(r'"(?:[^"]|"")*"|\[[^\]]*\]|![^\n]*|[^\s"\[!]+')
 """A string, which may go over lines; what is in brackets; a comment; a word or a number."""
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?")
+_FACE = re.compile(r"(face \d+) (\S+)")
+"""A tier that Mien named: of a face and a head."""
 
 
 def textgrid_file(coding: Coding, path: Path) -> bytes:
@@ -67,8 +71,18 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\n", " ").replace('"', '""') + '"'
 
 
+def is_textgrid(path: Path) -> bool:
+    """Whether a file begins as a TextGrid, whatever its name is; one that cannot be decoded is none."""
+    try:
+        return list(itertools.islice(_values(decode_text(path.read_bytes())), 2)) == ["ooTextFile", "TextGrid"]
+    except UnicodeDecodeError:
+        return False
+
+
 def read_textgrid(path: Path) -> Coding:
-    """The interval and point tiers of a TextGrid in the long or the short form; a tier's name is its subject.
+    """The interval and point tiers of a TextGrid in the long or the short form.
+
+    A tier's name is its subject; where Mien named it, such as "face 1 emotion", subject and head.
 
     Raises:
         DataError: the file is no TextGrid, or one that is damaged.
@@ -81,7 +95,9 @@ def read_textgrid(path: Path) -> Coding:
         tiers = []
         for _ in range(int(_number(next(values)))):
             tiers.append(_read_tier(values))
-    except (OverflowError, UnicodeDecodeError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        raise not_unicode(path, error) from None
+    except (OverflowError, ValueError) as error:
         raise DataError(f"is no TextGrid that can be read ({error})", path=path) from None
     except StopIteration:
         raise DataError("is no TextGrid that can be read (it ends too early)", path=path) from None
@@ -100,7 +116,8 @@ def _read_tier(values: Iterator[str | float]) -> Tier:
         label = str(next(values)).strip()
         if label:
             found.append(Interval(first, last, label))
-    return Tier(name, "", tuple(sorted(found)))
+    own = _FACE.fullmatch(name)
+    return Tier(own[1] if own else name, own[2] if own else "", tuple(sorted(found)))
 
 
 def _values(text: str) -> Iterator[str | float]:
@@ -109,7 +126,7 @@ def _values(text: str) -> Iterator[str | float]:
         if token.startswith('"'):
             yield token[1:-1].replace('""', '"')
         elif _NUMBER.fullmatch(token):
-            yield float(token)
+            yield float(token.replace(",", "."))
 
 
 def _number(value: str | float) -> float:

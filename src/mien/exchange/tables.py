@@ -6,27 +6,35 @@ Mien's own tables of rows, one per face and frame, are read too: runs of the sta
 from __future__ import annotations
 
 import csv
+import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mien import defaults
 from mien.csv_cells import csv_cells, csv_text
-from mien.errors import DataError
+from mien.errors import DataError, InputError, choose_one
 from mien.exchange.coding import Coding, Interval, Tier, ceil_time, subject_name
+from mien.exchange.text_files import not_unicode
 from mien.text_encodings import decode_text
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "label": ("label", "behavior", "behaviour", "code", "trial_type", "annotation"),
-    "start": ("start", "onset", "start (s)", "begin time - ss.msec", "start_time"),
-    "end": ("end", "offset", "stop", "stop (s)", "end time - ss.msec", "end_time"),
+    "start": ("start", "onset", "start (s)", "begin time - ss.msec", "start_time", "begin time - hh:mm:ss.ms"),
+    "end": ("end", "offset", "stop", "stop (s)", "end time - ss.msec", "end_time", "end time - hh:mm:ss.ms"),
     "duration": ("duration", "duration (s)"),
     "subject": ("subject", "track", "face", "person", "participant", "tier"),
     "head": ("head", "behavioral category", "category"),
+    "recording": ("observation id", "observation", "source", "file"),
+    "time": ("time", "timestamp"),
+    "track": ("track", "face_id"),
 }
 """What a column holds → names that it has, in small letters."""
 _STABLE = "_stable"
 _RANGE = re.compile(r"^(\d+) to (\d+)$")
+_CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:[.,]\d*)?)")
 
 
 def table_file(coding: Coding, path: Path) -> bytes:
@@ -42,68 +50,162 @@ def table_file(coding: Coding, path: Path) -> bytes:
     return csv_text(columns).encode("utf-8", "backslashreplace")
 
 
-def read_table(path: Path) -> Coding:
+def read_table(path: Path, observation: str | None = None) -> Coding:
     """A table with a header, separated by commas, semicolons or tabs.
+
+    Args:
+        path: the file.
+        observation: which one of a table of several recordings, by its column of observations or videos.
 
     Raises:
         DataError: it has not the columns of a coding, or a row that is none.
+        InputError: it has rows of several recordings, or none of this name.
     """
-    try:
-        lines = decode_text(path.read_bytes()).splitlines()
-        header = next((line for line in lines if line.strip()), "")
-        separator = max("\t;,", key=header.count)
-        rows = list(csv.DictReader([line for line in lines if line.strip()], delimiter=separator))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"is no table that can be read ({error})", path=path) from None
-    if not rows:
-        raise DataError("has no rows", path=path)
-    names = {str(name).strip().lower(): str(name) for name in rows[0] if name is not None}
-    try:
-        if stable := [name for name in names if name.endswith(_STABLE)]:
-            tiers = list(_tiers_of_rows(rows, names, stable))
-        else:
-            tiers = _tiers_of_intervals(rows, names, path)
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, DataError) and error.path is not None:
-            raise
-        raise DataError(f"has a row that is no label over time ({error})", path=path) from None
+    columns, rows = _read_rows(path)
+    if (which := _column(columns, "recording")) is not None:
+        recordings = list(dict.fromkeys(row.text(which) for row in rows))
+        if observation is not None or len(recordings) > 1:
+            chosen = choose_observation(recordings, observation, path)
+            rows = [row for row in rows if row.text(which) == chosen]
+    if stable := [name for name in columns if name.endswith(_STABLE)]:
+        tiers = list(_tiers_of_rows(rows, columns, stable, path))
+    else:
+        tiers = _tiers_of_intervals(rows, columns, path)
     ends = [one.end for tier in tiers for one in tier.intervals]
     starts = [one.start for tier in tiers for one in tier.intervals]
     return Coding(None, tuple(tiers), min([0.0, *starts]), max(ends, default=0.0))
 
 
-def _tiers_of_intervals(rows: Sequence[Mapping[str, str]], names: Mapping[str, str], path: Path) -> list[Tier]:
-    column = {what: next((names[one] for one in known if one in names), None) for what, known in _NAMES.items()}
+def table_observations(path: Path) -> tuple[str, ...]:
+    """The recordings of a table, by its column of observations or videos; none without one.
+
+    Raises:
+        DataError: the file is no table.
+    """
+    columns, rows = _read_rows(path)
+    which = _column(columns, "recording")
+    return () if which is None else tuple(dict.fromkeys(row.text(which) for row in rows))
+
+
+def _read_rows(path: Path) -> tuple[dict[str, int], list[_Row]]:
+    """Name of a column in small letters → its number, and the rows."""
+    try:
+        text = decode_text(path.read_bytes())
+        header = next((line for line in text.splitlines() if line.strip()), "")
+        separator = max("\t;,", key=header.count)
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        rows = [_Row(lines.line_num, cells) for cells in lines if any(cell.strip() for cell in cells)]
+    except UnicodeDecodeError as error:
+        raise not_unicode(path, error) from None
+    except csv.Error as error:
+        raise DataError(f"is no table that can be read ({error})", path=path) from None
+    if len(rows) < 2:
+        raise DataError("has no rows", path=path)
+    columns: dict[str, int] = {}
+    for number, name in enumerate(rows.pop(0).cells):
+        columns.setdefault(name.strip().lower(), number)
+    return columns, rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row: the number of its (last) line, and its cells; those that it lacks are empty."""
+
+    line: int
+    cells: list[str]
+
+    def text(self, column: int | None) -> str:
+        return self.cells[column].strip() if column is not None and column < len(self.cells) else ""
+
+    def seconds(self, column: int | None, path: Path) -> float:
+        try:
+            return _seconds(self.text(column))
+        except ValueError:
+            text = self.text(column)
+            reason = f"{text!r} is no time" if text else "a time is missing"
+            raise DataError(
+                f"line {self.line}: {reason}", path=path, advice="give seconds, such as 61.5, or 0:01:01.5"
+            ) from None
+
+
+def _column(columns: Mapping[str, int], what: str) -> int | None:
+    return next((columns[one] for one in _NAMES[what] if one in columns), None)
+
+
+def choose_observation(names: Sequence[str], wanted: str | None, path: Path) -> str:
+    """The observation of a file that is meant.
+
+    Args:
+        names: of all that it holds.
+        wanted: the chosen one; None takes the only one.
+        path: the file.
+
+    Raises:
+        InputError: there is none of this name; there are several, or none.
+
+    Examples:
+        >>> choose_observation(["monday", "tuesday"], "tuesday", Path("clip.boris"))
+        'tuesday'
+    """
+    if wanted is not None and wanted in names:
+        return wanted
+    if wanted is not None:
+        raise InputError(f"no observation {wanted!r}", path=path, advice=choose_one(wanted, names))
+    if len(names) != 1:
+        raise InputError(
+            f"holds {len(names)} observations", path=path, advice=f"choose one: {', '.join(names)}" if names else None
+        )
+    return names[0]
+
+
+def _tiers_of_intervals(rows: Sequence[_Row], columns: Mapping[str, int], path: Path) -> list[Tier]:
+    column = {what: _column(columns, what) for what in _NAMES}
     label, start, end, duration = column["label"], column["start"], column["end"], column["duration"]
     if label is None or start is None or (end is None and duration is None):
         raise DataError(
-            f"has the columns {', '.join(names)}",
+            f"has the columns {', '.join(columns)}",
             path=path,
             advice="a coding needs label, start and end (or duration), and may have subject and head",
         )
     found: dict[tuple[str, str], list[Interval]] = {}
     for row in rows:
-        first = _seconds(row[start])
-        last = _seconds(row[end]) if end is not None else first + _seconds(row[duration or ""] or "0")
-        subject = _subject(row[column["subject"]]) if column["subject"] else ""
-        head = row[column["head"]].strip() if column["head"] else ""
-        if name := _label(row[label]):
-            found.setdefault((subject, head), []).append(Interval(first, last, name))
+        first = row.seconds(start, path)
+        if end is not None:
+            last = row.seconds(end, path)
+        else:
+            last = first + (row.seconds(duration, path) if row.text(duration) else 0.0)
+        name = _label(row.text(label))
+        if not name:
+            continue
+        try:
+            interval = Interval(first, last, name)
+        except DataError as error:
+            raise DataError(
+                f"line {row.line}: {error.reason}", path=path, advice="a label ends at or after its start"
+            ) from None
+        found.setdefault((_subject(row.text(column["subject"])), row.text(column["head"])), []).append(interval)
     return [Tier(subject, head, tuple(sorted(one))) for (subject, head), one in found.items()]
 
 
 def _tiers_of_rows(
-    rows: Sequence[Mapping[str, str]], names: Mapping[str, str], stable: Sequence[str]
+    rows: Sequence[_Row], columns: Mapping[str, int], stable: Sequence[str], path: Path
 ) -> Iterator[Tier]:
-    times = sorted({_seconds(row[names["time"]]) for row in rows})
+    when, who = _column(columns, "time"), _column(columns, "track")
+    if when is None or who is None:
+        raise DataError(
+            f"has the columns {', '.join(columns)}", path=path, advice="rows of a video need time and track"
+        )
+    seconds = [row.seconds(when, path) for row in rows]
+    times = sorted(set(seconds))
     step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else defaults.FRAME_INTERVAL
     ends = dict(zip(times, [*times[1:], times[-1] + step], strict=True))
-    for track in dict.fromkeys(row[names["track"]] for row in rows if row[names["track"]]):
-        mine = [row for row in rows if row[names["track"]] == track]
+    seen = columns.get("success")  # of OpenFace: 0 where there is no face
+    for track in dict.fromkeys(row.text(who) for row in rows if row.text(who) and row.text(seen) != "0"):
+        mine = [(time, row) for time, row in zip(seconds, rows, strict=True) if row.text(who) == track]
         for name in stable:
             runs: list[Interval] = []
-            for row in mine:
-                time, label = _seconds(row[names["time"]]), _label(row[names[name]])
+            for time, row in mine:
+                label = _label(row.text(columns[name]))
                 if label and runs and runs[-1].label == label and time <= runs[-1].end + 1e-6:
                     runs[-1] = Interval(runs[-1].start, ends[time], label)
                 elif label:
@@ -112,8 +214,17 @@ def _tiers_of_rows(
 
 
 def _seconds(text: str) -> float:
-    """A time, also as spreadsheets of many languages write it: with a decimal comma."""
-    return float(text.replace(",", "."))
+    """A time, also as spreadsheets of many languages write it, with a decimal comma, and as hh:mm:ss.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if clock := _CLOCK.fullmatch(text):
+        return 3600 * int(clock[1] or 0) + 60 * int(clock[2]) + float(clock[3].replace(",", "."))
+    found = float(text.replace(",", "."))
+    if not math.isfinite(found):
+        raise ValueError(text)
+    return found
 
 
 def _subject(text: str) -> str:
