@@ -221,11 +221,16 @@ def test_ctrl_c_reports_how_the_search_continues(data: Path, tmp_path: Path, mon
     assert last == f"mien: {out}: interrupted; the same call with --resume continues the search"
 
 
-def start(data: Path, folder: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    """A worker as a user starts it."""
+def recipe_in(folder: Path) -> Path:
     path = folder / "quick.json"
     if not path.exists():
         write_recipe(QUICK, path, {})
+    return path
+
+
+def start(data: Path, folder: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    """A worker as a user starts it."""
+    path = recipe_in(folder)
     command = [sys.executable, "-m", "mien", "tune", str(path), "--data", str(data), "--out", str(out)]
     command += ["--threads", "1", "--resume", "--study", "shared", *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -234,19 +239,25 @@ def start(data: Path, folder: Path, out: Path, *more: str) -> subprocess.Popen[s
 def two_workers(data: Path, tmp_path: Path, storage: str, trials: int = 6) -> None:
     """Two processes on one database: no settings twice, none left out, both end with the same results."""
     lines: list[str] = []
-    worker = start(data, tmp_path, tmp_path / "a", "--storage", storage, "--trials", str(trials))
+    workers: list[subprocess.Popen[str]] = []
+
+    def report(line: str) -> None:
+        """After the first trial here another worker starts, and nothing goes on before it has ended one as well."""
+        lines.append(line)
+        if line.startswith("[") and not workers:
+            workers.append(start(data, tmp_path, tmp_path / "a", "--storage", storage, "--trials", str(trials)))
+            wait_until(lambda: workers[0].poll() is not None or (tmp_path / "a" / STUDY).exists(), 120)
+
+    own = read_recipe(recipe_in(tmp_path))
+    url = database_url(storage, tmp_path)
+    here = search(data, tmp_path / "b", recipe=own, url=url, study="shared", trials=trials, heartbeat=10)
     try:
-        own = read_recipe(tmp_path / "quick.json")
-        url = database_url(storage, tmp_path)
-        wait_until(lambda: worker.poll() is not None or (tmp_path / "a" / STUDY).exists(), 120)
-        tuning.tune(
-            search(data, tmp_path / "b", recipe=own, url=url, study="shared", trials=trials, heartbeat=10),
-            resume=True,
-            report=lines.append,
-        )
+        tuning.tune(here, resume=True, report=report)
+        (worker,) = workers
         output, errors = worker.communicate(timeout=120)
     finally:
-        worker.kill()
+        for worker in workers:
+            worker.kill()
     assert worker.returncode == 0, errors
     assert output == f"{tmp_path / 'a'}\n"
     one, other = document(tmp_path / "a"), document(tmp_path / "b")
