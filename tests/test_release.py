@@ -39,7 +39,7 @@ MADE = """# Changelog
 
 def tool(name: str, *arguments: str | Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, root / "tools" / name, *arguments]
-    return subprocess.run(call, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    return subprocess.run(call, capture_output=True, encoding="utf-8", timeout=240, check=False)
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_every_command_with_an_output_checks_it_before_it_runs() -> None:
 )
 def test_standard_input_without_a_picture_is_one_line(given: str, message: str) -> None:
     call = f'"{sys.executable}" -m mien analyze - --json {given}'
-    child = subprocess.run(["sh", "-c", call], capture_output=True, text=True, timeout=60)
+    child = subprocess.run(["sh", "-c", call], capture_output=True, text=True, timeout=240)
     assert child.returncode == 1
     assert child.stderr.startswith(f"mien: {message}")
     assert child.stderr.count("\n") == 1

@@ -104,7 +104,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, camera: str, tmp_path:
         assert child.stdout is not None
         json.loads(child.stdout.readline())
     child.send_signal(number)
-    _, errors = child.communicate(timeout=60)
+    _, errors = child.communicate(timeout=240)
     assert child.returncode == 0, errors
     assert "Traceback" not in errors
     with av.open(str(tmp_path / "live.mp4")) as container:
@@ -366,7 +366,7 @@ def test_the_page_really_opens_in_the_browser(tmp_path: Path) -> None:
         page = urllib.request.urlopen(url, timeout=60).read().decode()
         assert 'id="view-camera"' in page
         child.send_signal(signal.SIGINT)
-        assert child.wait(60) == 0
+        assert child.wait(240) == 0
     finally:
         child.kill()
         child.communicate()

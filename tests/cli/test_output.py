@@ -52,7 +52,7 @@ def test_output_that_is_cut_by_a_full_disk_is_no_success(options: list[str], tmp
     command = [sys.executable, *options, "-c", _SMALL_DISK]
     with (tmp_path / "out").open("wb") as file:
         child = subprocess.run(
-            command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=60, env=unmeasured, check=False
+            command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=240, env=unmeasured, check=False
         )
     assert child.returncode == 1
     assert child.stderr.strip() == "mien: standard output: cannot be written: File too large"

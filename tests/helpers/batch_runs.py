@@ -7,7 +7,7 @@ from pathlib import Path
 from mien.batch.settings import AnalysisSettings
 from mien.detect.options import DetectionOptions
 
-LIMIT = 60
+LIMIT = 240
 """Seconds after which a process counts as hanging."""
 SIZE = 4
 LIGHT = AnalysisSettings(models=(), detection=DetectionOptions("haar"))

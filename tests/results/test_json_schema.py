@@ -123,7 +123,7 @@ def test_the_command_prints_it() -> None:
     for kind in KINDS:
         assert json.loads(runner().invoke(cli, ["schema", kind]).stdout) == results_schema(kind)
     run = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "mien", "schema"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-X", "importtime", "-m", "mien", "schema"], capture_output=True, text=True, timeout=240
     )
     assert json.loads(run.stdout) == results_schema()
     assert "onnxruntime" not in run.stderr, "printing a schema needs no model"
