@@ -200,7 +200,7 @@ def make_card(
         frame=FRAMES[recipe.frame_name],
         parameters=sum(p.numel() for p in module.parameters()),
         licence="Apache-2.0",
-        data=_data(recipe, facts.get("data", {})),
+        data=_data(recipe, facts.get("data", {}), facts.get("unlabelled", {})),
         training={
             "recipe": recipe.name,
             "network": recipe.network,
@@ -222,7 +222,11 @@ def make_card(
     )
 
 
-SOURCES: Mapping[str, str] = {"teacher": "--teacher", "initial": "--init"}
+SOURCES: Mapping[str, str] = {
+    "teacher": "--teacher",
+    "unlabelled": "--unlabelled",
+    "initial": "--init",
+}
 """File that a run learned from beside its data, as its ``environment.json`` calls it → option of `mien train`."""
 
 
@@ -243,8 +247,8 @@ def _head(spec: HeadSpec, temperature: float) -> Head:
     return Head(spec.name, spec.labels, temperature, ordered, interval, spec.auxiliary)
 
 
-def _data(recipe: Recipe, facts: Mapping[str, Any]) -> str:
-    """The training data for the card: the dataset, how it was processed, and the classes used."""
+def _data(recipe: Recipe, facts: Mapping[str, Any], unlabelled: Mapping[str, Any]) -> str:
+    """The training data for the card: the dataset, how it was processed, classes, and images without labels."""
     name = facts.get("name", UNKNOWN_DATA)
     text = DATASETS.get(name, name)
     if any(head.target in ("majority", "crossentropy", "distribution") for head in recipe.heads):
@@ -253,6 +257,9 @@ def _data(recipe: Recipe, facts: Mapping[str, Any]) -> str:
     if recipe.distill is not None and recipe.distill.stored:
         share = f"{recipe.distill.weight:.0%}"
         parts.append(f"{share} of each target is the stored prediction of larger networks trained on the same images")
+    if recipe.consistency is not None:
+        faces = unlabelled.get("name", UNKNOWN_DATA)
+        parts.append(f"images of {DATASETS.get(faces, faces)} without their labels, altered and as they are")
     parts += [f"images of {', '.join(head.labels)} alone" for head in recipe.heads if head.subset]
     return "; ".join(parts)
 

@@ -77,6 +77,11 @@ def _list(context: click.Context, parameter: click.Parameter, value: bool) -> No
     help="Shipped model or export whose weights `finetune` starts from.",
     show_default="emotion",
 )
+@click.option(
+    "--unlabelled",
+    type=PATH,
+    help="Prepared dataset whose training images teach without their labels, for recipes with consistency.",
+)
 @click.option("--init", type=PATH, help="Exported model of the same network (detector: in float32) to start from.")
 @click.option(
     "--resume",
@@ -126,6 +131,7 @@ def command(
     out: Path | None,
     teacher: Path | None,
     source: str | None,
+    unlabelled: Path | None,
     init: Path | None,
     resume: bool,
     epochs: int | None,
@@ -164,9 +170,10 @@ def command(
     }  # fmt: skip
     given = {name: value for name, value in detector.items() if value is not None}
     if recipe == DETECTOR:
-        if any((teacher, source, epochs, batch_size)):
+        if any((teacher, source, unlabelled, epochs, batch_size)):
             raise click.UsageError(
-                "detector has no epochs and starts from --init: leave out --teacher, --from, --epochs and --batch-size."
+                "detector has no epochs and starts from --init: leave out --teacher, --from, --unlabelled, --epochs "
+                "and --batch-size."
             )
         given |= {name: value for name, value in (("seed", seed), ("threads", threads)) if value is not None}
         given |= {"initial": init, "resume": resume, "progress": progress, "command": line}
@@ -178,9 +185,10 @@ def command(
     if recipe in SVM_RECIPES:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise click.UsageError(f"{recipe} trains in one process: start it without torchrun.")
-        if any((teacher, init, resume, epochs, batch_size)):
+        if any((teacher, unlabelled, init, resume, epochs, batch_size)):
             raise click.UsageError(
-                f"{recipe} has no epochs: leave out --teacher, --init, --resume, --epochs and --batch-size."
+                f"{recipe} has no epochs: leave out --teacher, --unlabelled, --init, --resume, --epochs and "
+                "--batch-size."
             )
         click.echo(_train_svm(recipe, data, out, seed, line))
         return
@@ -208,6 +216,7 @@ def command(
             data,
             folder,
             teacher=teacher,
+            unlabelled=unlabelled,
             initial=init,
             resume=resume,
             threads=threads,

@@ -8,11 +8,21 @@ from mien.errors import unknown_name
 from mien.published.recipes.catalog import PUBLISHED_RECIPES
 from mien.recipes.age import AGE, AGE_CPU, AGE_FINISH
 from mien.recipes.classes import CLASSES
-from mien.recipes.emotion import EMOTION, EMOTION_CPU, EMOTION_FINISH, EMOTION_STUDENT, EMOTION_TEACHER
+from mien.recipes.emotion import (
+    EMOTION,
+    EMOTION_CPU,
+    EMOTION_FINISH,
+    EMOTION_STUDENT,
+    EMOTION_TEACHER,
+    EMOTION_UNLABELLED,
+)
 from mien.training.config import Recipe
 from mien.training.recipe_file import is_recipe_file, read_recipe
 
-SHIPPED = (CLASSES, EMOTION_CPU, EMOTION_STUDENT, EMOTION_FINISH, EMOTION, EMOTION_TEACHER, AGE_CPU, AGE, AGE_FINISH)
+SHIPPED = (
+    CLASSES, EMOTION_CPU, EMOTION_STUDENT, EMOTION_UNLABELLED, EMOTION_FINISH, EMOTION, EMOTION_TEACHER,
+    AGE_CPU, AGE, AGE_FINISH,
+)  # fmt: skip
 """Mien's own recipes: of the models that it ships, and for the classes of any dataset."""
 RECIPES: Mapping[str, Recipe] = {one.name: one for one in (*SHIPPED, *PUBLISHED_RECIPES)}
 """Every recipe by name.

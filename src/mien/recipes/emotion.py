@@ -34,7 +34,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mien.labels import FER2013, FERPLUS
-from mien.training.config import Augmentation, Distillation, HeadSpec, OptimizerConfig, Recipe, ScheduleConfig
+from mien.training.config import (
+    Augmentation,
+    Consistency,
+    Distillation,
+    HeadSpec,
+    OptimizerConfig,
+    Recipe,
+    ScheduleConfig,
+)
 from mien.training.search_space import Choice, LogUniform, SearchSpace, Uniform
 
 HEADS = (
@@ -90,6 +98,14 @@ EMOTION_STUDENT = replace(
     optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.05),
     schedule=ScheduleConfig(warmup_epochs=1.0),
     distill=Distillation("emotion-teacher", weight=0.8, stored=True),
+)
+
+EMOTION_UNLABELLED = replace(
+    EMOTION_STUDENT,
+    name="emotion-unlabelled",
+    summary="emotion-student with faces without labels, which keep their prediction when they are altered",
+    epochs=80,
+    consistency=Consistency(weight=0.5, batch_size=64),
 )
 
 EMOTION_FINISH = replace(

@@ -209,6 +209,33 @@ class Distillation:
 
 
 @dataclass(frozen=True, slots=True)
+class Consistency:
+    """Learn from images without labels as well: an altered one keeps the prediction of the original.
+
+    The target of an augmented image is the mean prediction of the same network for the image as it is and for its
+    mirror image, so the network becomes less dependent on side, quality and source of an image.
+
+    Attributes:
+        weight: of this loss beside that of the labelled images.
+        batch_size: images without labels per step.
+
+    Source:
+        Xie et al. 2020, "Unsupervised Data Augmentation for Consistency Training", without its sharpening.
+
+    Examples:
+        >>> Consistency(batch_size=32).weight
+        1.0
+    """
+
+    weight: float = 1.0
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if not (_are_numbers([self.weight]) and self.weight >= 0 and self.batch_size >= 1):
+            raise InputError("consistency: weight must not be negative, and batch_size at least 1")
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that determines a training run, except the data file.
 
@@ -228,6 +255,7 @@ class Recipe:
         precision: "auto" is bf16 where the device supports it, else float32.
         gradient_clip: greatest gradient norm, None for no limit.
         distill: a teacher, or None.
+        consistency: what images without labels teach, or None.
         splits: which split plays which role.
         select: criterion of the best epoch and of early stopping: the "score" (mean validation accuracy of the heads)
             or the validation "loss".
@@ -270,6 +298,7 @@ class Recipe:
     precision: Literal["auto", "bf16", "float32"] = "auto"
     gradient_clip: float | None = 5.0
     distill: Distillation | None = None
+    consistency: Consistency | None = None
     splits: SplitRoles = field(default_factory=SplitRoles)
     select: Literal["score", "loss"] = "score"
     dropout: float | None = None
@@ -324,9 +353,10 @@ def recipe_to_dict(recipe: Recipe, *, space: bool = False) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
     if not space or recipe.space is None:
         del values["space"]
-    if recipe.dropout is None:
-        # keeps files as they were before this field existed
-        del values["dropout"]
+    for name in ("dropout", "consistency"):
+        # keeps files as they were before these fields existed
+        if values[name] is None:
+            del values[name]
     for name in ("frozen", "frame"):
         if not values[name]:
             del values[name]
@@ -344,7 +374,7 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
         values = dict(raw)
         heads = tuple(HeadSpec(**(h | {"labels": tuple(h["labels"])})) for h in values.pop("heads"))
         ranges: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("augment").items()}
-        distill = values.pop("distill")
+        distill, consistency = values.pop("distill"), values.pop("consistency", None)
         schedule, splits = dict(values.pop("schedule")), dict(values.pop("splits", {}))
         schedule["steps"] = tuple((int(epoch), float(factor)) for epoch, factor in schedule.get("steps", ()))
         space = values.pop("space", None)
@@ -357,6 +387,7 @@ def recipe_from_dict(raw: dict[str, Any]) -> Recipe:
             schedule=ScheduleConfig(**schedule),
             splits=SplitRoles(**roles),
             distill=None if distill is None else Distillation(**distill),
+            consistency=None if consistency is None else Consistency(**consistency),
             space=None if space is None else search_space_from_dict(space),
             mean=tuple(values.pop("mean")),
             std=tuple(values.pop("std")),

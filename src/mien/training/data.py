@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
 from mien.datasets.dataset import Dataset
-from mien.errors import DataError
+from mien.errors import DataError, InputError
 from mien.networks.catalog import get_network
 from mien.networks.spec import NetworkSpec
 from mien.training.config import Recipe, SplitRoles
@@ -130,10 +130,7 @@ def make_loader(
     if teacher is not None and recipe.distill is not None:
         targets = blend(targets, part.row, teacher, recipe.distill.weight)
     row = get_network(recipe.network)
-    images = part.images
-    if row.channels == "gray" and part.channels == 3:
-        images = np.concatenate([resize_images(image[None], image.shape[0], 1) for image in images])
-    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    pixels = _pixels(part, row)
     sampler = EpochBatchSampler(
         len(pixels), recipe.batch_size, seed=recipe.seed if role == "train" else None, process=process
     )
@@ -143,6 +140,38 @@ def make_loader(
     generator = torch.Generator().manual_seed(recipe.seed)
     dataset = InMemoryDataset(pixels, targets, _features(part, row), row.size)
     return DataLoader(dataset, sampler=sampler, batch_size=None, generator=generator)
+
+
+def _pixels(part: Dataset, row: NetworkSpec) -> Tensor:
+    """Uint8 ``(n, c, h, w)``, gray where the network takes gray."""
+    images = part.images
+    if row.channels == "gray" and part.channels == 3:
+        images = np.concatenate([resize_images(image[None], image.shape[0], 1) for image in images])
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def unlabelled_images(data: Dataset, recipe: Recipe) -> InMemoryDataset:
+    """The training images of a dataset without their labels, for `mien.training.config.Consistency`.
+
+    Raises:
+        DataError: it has no training images, or not as many channels as the recipe's network.
+        InputError: the network takes more than pixels.
+    """
+    row = get_network(recipe.network)
+    if row.features:
+        raise InputError(
+            f"network {recipe.network!r} takes {', '.join(row.features)} beside pixels",
+            advice="images without labels are for networks that take pixels alone",
+        )
+    if row.channels == "rgb" and data.channels == 1:
+        raise DataError("the images without labels are gray, and the network takes colour", code="channels-differ")
+    part = data[np.isin(data.split, recipe.splits.train)]
+    if len(part) == 0:
+        raise DataError(
+            f"the dataset without labels has no {' or '.join(map(repr, recipe.splits.train))} images",
+            code="split-missing",
+        )
+    return InMemoryDataset(_pixels(part, row), {}, size=row.size)
 
 
 def _check_batch_norm(recipe: Recipe, row: NetworkSpec, batch: int, process: ProcessRank) -> None:

@@ -16,7 +16,7 @@ from mien.errors import InputError
 from mien.networks.catalog import get_network
 from mien.training.augment import make_augmentation, mixup
 from mien.training.config import OptimizerConfig, Recipe, ScheduleConfig
-from mien.training.data import TrainingBatch
+from mien.training.data import InMemoryDataset, TrainingBatch
 from mien.training.losses import distillation_loss, soft_cross_entropy
 from mien.training.preprocessing import Normalize, unit_range
 from mien.training.ranks import mean_over_ranks, world_size
@@ -48,9 +48,12 @@ class _SharedBatch:
 class TrainingModule(L.LightningModule):
     """Trains one recipe's network; logs the loss, and accuracy and macro F1 of every head."""
 
-    def __init__(self, recipe: Recipe, teacher: nn.Module | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe, teacher: nn.Module | None = None, unlabelled: InMemoryDataset | None = None
+    ) -> None:
         super().__init__()
         self.recipe = recipe
+        self._unlabelled = unlabelled
         row = get_network(recipe.network)
         if len(recipe.mean) != (1 if row.channels == "gray" else 3):
             raise InputError(f"recipe {recipe.name!r}: mean and std do not fit a {row.channels} network")
@@ -101,7 +104,10 @@ class TrainingModule(L.LightningModule):
             if self.recipe.augment.mixup:
                 batch = mixup(batch, self.recipe.augment.mixup)
         shared = self._shared(batch)
-        logits = self(batch["images"], batch["features"])
+        unlabelled = self._draw_unlabelled()
+        together = [batch["images"], *(self._altered(images) for images in unlabelled)]
+        both = self(torch.cat(together) if unlabelled else batch["images"], batch["features"])
+        logits = {name: one[: len(batch["images"])] for name, one in both.items()}
         loss = self._loss(logits, batch, shared)
         if self._teacher and self.recipe.distill is not None:
             share, temperature = self.recipe.distill.weight, self.recipe.distill.temperature
@@ -115,9 +121,38 @@ class TrainingModule(L.LightningModule):
             )  # fmt: skip
             distilled = distilled * (len(batch["images"]) * shared.world / shared.images)
             loss = (1 - share) * loss + share * distilled
+        for images in unlabelled:
+            altered = {name: one[len(batch["images"]) :] for name, one in both.items()}
+            loss = loss + self._consistency_loss(altered, images)
         several = shared.world > 1
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=shared.images, sync_dist=several)
         return loss
+
+    def _draw_unlabelled(self) -> list[Tensor]:
+        """Images without labels for one step, 0–1; empty where the recipe has none."""
+        if self._unlabelled is None or self.recipe.consistency is None:
+            return []
+        rows = torch.randint(len(self._unlabelled), (self.recipe.consistency.batch_size,))
+        return [unit_range(self._unlabelled[rows]["images"].to(self.device))]
+
+    def _altered(self, images: Tensor) -> Tensor:
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            altered: Tensor = self.augment(images)
+        return altered
+
+    def _consistency_loss(self, logits: dict[str, Tensor], images: Tensor) -> Tensor:
+        """Cross-entropy of the logits of altered images with the predictions for the originals and their mirrors."""
+        assert self.recipe.consistency is not None
+        self.eval()
+        with torch.no_grad():
+            views = [self(view) for view in (images, images.flip(-1))]
+            target = {name: sum(view[name].float().softmax(1) for view in views) / 2 for name in logits}
+        self.train()
+        loss = torch.zeros((), device=self.device)
+        for head in self.recipe.heads:
+            even = torch.ones(len(images), device=self.device)
+            loss = loss + head.weight * soft_cross_entropy(logits[head.name], target[head.name], even)
+        return self.recipe.consistency.weight * loss
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         """Loss and scores of every head on one batch."""

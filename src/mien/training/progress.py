@@ -141,6 +141,10 @@ def epoch_seconds(recipe: Recipe, module: TrainingModule, train: int, validation
             loss.item()  # waits for a GPU
             times.append((middle - started, time.monotonic() - middle))
         step, check = times[-1]
+    if recipe.consistency is not None:
+        # their targets are predictions for the image and its mirror
+        unlabelled = train * recipe.consistency.batch_size / recipe.batch_size
+        train, validation = train + round(unlabelled), validation + round(2 * unlabelled)
     return (step * train + check * validation) / count
 
 

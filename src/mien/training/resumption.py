@@ -21,7 +21,7 @@ from mien.training.curves import read_epochs
 
 FINISHED = "finished"
 """Key of the environment that holds the time at which the run was complete."""
-SOURCES = ("data", "teacher", "initial")
+SOURCES = ("data", "teacher", "initial", "unlabelled")
 """Keys of the environment that hold the files a run learns from."""
 _NO_RUN = frozenset({files.CONFIG, files.ENVIRONMENT, files.TENSORBOARD})
 """What is in a folder before its first epoch is finished."""

@@ -33,7 +33,7 @@ from mien.training import run_folder as files
 from mien.training.checkpoint_file import AtomicCheckpointIO
 from mien.training.config import Recipe, recipe_to_dict
 from mien.training.curves import append_epoch, draw_curves, read_epochs
-from mien.training.data import TrainingBatch, make_loader
+from mien.training.data import InMemoryDataset, TrainingBatch, make_loader, unlabelled_images
 from mien.training.environment import collect_environment
 from mien.training.initial_weights import fit_heads, load_exported, load_trunk
 from mien.training.module import VAL_LOSS, VAL_SCORE, TrainingModule
@@ -153,6 +153,7 @@ def train(
     folder: Path,
     *,
     teacher: Path | None = None,
+    unlabelled: Path | None = None,
     initial: Path | None = None,
     resume: bool = False,
     threads: int | None = None,
@@ -172,6 +173,7 @@ def train(
         data: file written by ``mien data prepare``.
         folder: the run folder; must be new or empty unless ``resume``.
         teacher: run folder of the teacher, for a recipe that distils, or the file of its stored predictions.
+        unlabelled: prepared file whose training images teach without their labels, for a recipe with ``consistency``.
         initial: exported model of the same network whose weights a new run starts from.
         resume: continue after the folder's last finished epoch; the metrics are those of an uninterrupted run.
         threads: processor threads, None for torch's own choice.
@@ -187,7 +189,8 @@ def train(
     Raises:
         TrainingError: the folder is in use, holds a run on other data or settings, the time ran out, the process was
             asked to end, or the loss became infinite.
-        InputError: a distilling recipe without a teacher, or another process trains in the folder.
+        InputError: a distilling recipe without a teacher, one with ``consistency`` without its images, or another
+            process trains in the folder.
         OutputError: the folder cannot be written.
         KeyboardInterrupt: after Ctrl-C; the folder holds the epochs that were finished.
 
@@ -200,11 +203,14 @@ def train(
     with process_group() as process, contextlib.ExitStack() as stack:
         prepared = read_prepared(data)
         teacher_module, predictions = _teacher(recipe, teacher)
-        given = {"data": data, "teacher": teacher, "initial": initial}
+        images, dataset = _unlabelled(recipe, unlabelled)
+        given = {"data": data, "teacher": teacher, "initial": initial, "unlabelled": unlabelled}
         sources = {name: describe_source(path) for name, path in given.items() if path is not None}
+        if images is not None:
+            sources["unlabelled"]["name"] = dataset
         # before the folder is made: data that the recipe cannot be trained on leave nothing behind
         L.seed_everything(recipe.seed, verbose=False)
-        module = TrainingModule(recipe, teacher_module)
+        module = TrainingModule(recipe, teacher_module, images)
         loader = make_loader(prepared, recipe, "train", process, predictions)
         validation = make_loader(prepared, recipe, "validation", process)
         start = run_on_first(process, lambda: _start(recipe, sources, folder, resume, stack))
@@ -422,3 +428,20 @@ def load_initial(module: TrainingModule, path: Path, loader: DataLoader[Training
     labels = {head.name: torch.cat([batch["label"][head.name] for batch in plain]) for head in module.recipe.heads}
     both = {name: torch.cat([each, each]) for name, each in labels.items()}
     fit_heads(module.network, torch.cat([pixels, pixels.flip(3)]), both)
+
+
+def _unlabelled(recipe: Recipe, path: Path | None) -> tuple[InMemoryDataset | None, str]:
+    """Images without labels and the name of their dataset; none where the recipe takes none."""
+    if recipe.consistency is None:
+        if path is not None:
+            raise InputError(
+                f"recipe {recipe.name!r} does not learn from images without labels", advice="leave --unlabelled out"
+            )
+        return None, ""
+    if path is None:
+        raise InputError(
+            f"recipe {recipe.name!r} learns from images without labels, too",
+            advice="give a prepared file as --unlabelled",
+        )
+    prepared = read_prepared(path)
+    return unlabelled_images(prepared, recipe), prepared.info.name
