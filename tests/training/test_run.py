@@ -149,5 +149,7 @@ def test_every_recipe_runs(name: str, tmp_path: Path) -> None:
     elif chosen.distill is not None:
         before = replace(get_recipe(chosen.distill.teacher), epochs=1, batch_size=8, network="emotion-fast")
         teacher = train(before, tmp_path / "data.parquet", tmp_path / "teacher", threads=1, progress=False)
-    folder = train(chosen, tmp_path / "data.parquet", tmp_path / "run", teacher=teacher, threads=1, progress=False)
+    unlabelled = tmp_path / "data.parquet" if chosen.consistency is not None else None
+    folder = train(chosen, tmp_path / "data.parquet", tmp_path / "run", teacher=teacher, unlabelled=unlabelled,
+                   threads=1, progress=False)  # fmt: skip
     assert np.isfinite(float(metrics_of(folder)[0]["val_loss"]))
