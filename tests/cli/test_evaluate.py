@@ -107,6 +107,20 @@ def test_bad_calls_say_what_to_do(file: Path, arguments: tuple[Any, ...], code: 
     assert len(found[1].splitlines()) == 1 or code == 2
 
 
+def test_a_prior_that_no_model_offers_is_refused(file: Path, tmp_path: Path) -> None:
+    trained = replace(TINY, heads=(HeadSpec("fer2013", FER2013.names, "emotion"),))
+    torch.manual_seed(0)
+    save_weights(get_network(trained.network).module(trained.head_sizes).state_dict(), tmp_path / BEST)
+    write_json(tmp_path / CONFIG, recipe_to_dict(trained))
+    code, said = run("evaluate", tmp_path, "--data", file, "--prior", "balanced")
+    assert code == 2
+    assert "none of the models offers the prior 'balanced': leave it out, or fit it" in said
+    # beside one that offers it, the names show which one does not
+    code, said = run("evaluate", tmp_path, "emotion", "--data", file, "--prior", "balanced", "--bootstrap", 10)
+    assert code == 0, said
+    assert "emotion, prior balanced" in said
+
+
 def test_end_to_end_on_the_command_line(file: Path, tmp_path: Path) -> None:
     code, out = run("evaluate", "emotion", "--data", file, "--end-to-end", "--threads", 1, "--bootstrap", 20,
                     "--json", tmp_path / "a.json")  # fmt: skip

@@ -193,3 +193,19 @@ def test_unknown_names_are_listed(tmp_path: Path) -> None:
     faces("train/angry/1.png", "train/sleepy/2.png", "train/bored/3.png", root=tmp_path)
     with pytest.raises(DataError, match=r"unknown emotion label 'bored'; neither are bored, sleepy.*--labels own"):
         read_image_folders(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a|b", "two\nlines", "bell\x07"])
+def test_classes_whose_names_tables_and_sets_cannot_hold_are_refused(name: str, tmp_path: Path) -> None:
+    faces(f"{name}/1.png", "other/2.png", root=tmp_path)
+    with pytest.raises(DataError, match=r"the class .* has .*; rename it"):
+        read_image_folders(tmp_path, own=True)
+
+
+def test_classes_that_all_hold_the_same_folders_are_noted(tmp_path: Path) -> None:
+    people = [f"{person}/{state}/{person}{state}.png" for person in ("anna", "ben") for state in ("open", "shut")]
+    faces(*people, "notes/readme.png", root=tmp_path)
+    assert not any("each of them" in note for note in read_image_folders(tmp_path, own=True).info.notes)
+    (tmp_path / "notes" / "readme.png").unlink()
+    notes = " ".join(read_image_folders(tmp_path, own=True).info.notes)
+    assert "the classes are anna, ben; each of them holds the folders open, shut: if those are meant" in notes

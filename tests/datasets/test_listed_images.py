@@ -86,7 +86,16 @@ def test_images_without_a_row_are_noted(tmp_path: Path) -> None:
     pictures(tmp_path, "1.png", "2.png", "3.png")
     (tmp_path / "labels.csv").write_text("image,label\n1.png,happy\n2.png,sad\n")
     notes = read_listed(tmp_path).info.notes
-    assert notes[0] == "left out 1 images outside of the folders of classes (3.png)"
+    assert notes[0] == "left out 1 images that no row names (3.png)"
+
+
+def test_images_that_several_rows_name_are_noted(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.png", "2.png", "3.png")
+    (tmp_path / "labels.csv").write_text("image,label\n1.png,a\n2.png,b\n3.png,b\n2.png,b\n3.png,a\n")
+    data = read_listed(tmp_path, own=True)
+    assert len(data) == 5
+    said = "2 images are named by several rows, 1 of them with different labels (such as 3.png)"
+    assert data.info.notes[0].startswith(said)
 
 
 @pytest.mark.parametrize(

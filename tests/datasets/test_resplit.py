@@ -11,7 +11,7 @@ from helpers.datasets import made
 from mien.datasets.cleaning import count_images
 from mien.datasets.dataset import SPLITS
 from mien.datasets.exact_duplicates import leaked_rows
-from mien.datasets.resplit import hold_out, resplit
+from mien.datasets.resplit import hold_out, make_splits, resplit
 from mien.errors import DataError, InputError
 
 
@@ -56,6 +56,7 @@ def test_a_share_of_training_becomes_validation() -> None:
     assert counts.max() <= 3
     assert held.info.notes == ("validation holds 0.2 of the training images, drawn with seed 3",)
     assert resplit(held, (1, 1, 1)).info.notes == ("new splits 1:1:1 with seed 0; not the official splits",)
+    assert resplit(make_splits(data), (1, 1, 1)).info.notes == ("new splits 1:1:1 with seed 0: the source has none",)
     with pytest.raises(InputError, match="has validation images; make new splits instead"):
         hold_out(held, 0.2)
     with pytest.raises(InputError, match="above 0 and below 1"):

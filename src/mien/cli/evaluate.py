@@ -258,8 +258,8 @@ def _prepared(
     from mien.published.svm.run_folder import is_svm_run
     from mien.published.svm.scoring import predict_svm
 
-    prepared = None
     given = []
+    networks: list[ScoredModel | None] = []
     for model in models:
         machine = is_svm_run(Path(model))
         if machine and options["flip"]:
@@ -268,9 +268,10 @@ def _prepared(
             raise click.UsageError(
                 "--labels and --map are for networks: a support-vector machine learnt its own labels."
             )
-        network = None if machine else _open(model, threads, choice, foreign)
-        if prepared is None:
-            prepared = read_prepared(data)
+        networks.append(None if machine else _open(model, threads, choice, foreign))
+    _check_prior(choice["prior"], networks)
+    prepared = read_prepared(data)
+    for model, network in zip(models, networks, strict=True):
         if choice["coverage"] is not None and (network is None or not network.rules):
             raise click.UsageError(f"{model} has no sets of labels: fit them with mien calibrate --sets.")
         if network is None:
@@ -278,6 +279,16 @@ def _prepared(
         else:
             given.append(predict_split(network, prepared, **_with_all(options, network, prepared)))
     return given
+
+
+def _check_prior(prior: str, networks: Sequence[ScoredModel | None]) -> None:
+    """Refuse a prior that none of the models offers: the figures would be those of the default."""
+    from mien.models.priors import DEFAULT
+
+    if prior != DEFAULT and not any(network is not None and network.prior == prior for network in networks):
+        raise click.UsageError(
+            f"none of the models offers the prior {prior!r}: leave it out, or fit it with mien calibrate --priors."
+        )
 
 
 def _with_all(options: Mapping[str, Any], model: ScoredModel, data: Dataset) -> dict[str, Any]:
@@ -318,6 +329,7 @@ def _whole_photos(
     if any(is_svm_run(Path(model)) for model in models):
         raise click.UsageError("--end-to-end is for networks: a support-vector machine takes features, not photos.")
     networks = [open_model(model, threads, prior) for model in models]
+    _check_prior(prior, networks)
     finder = make_detector(detection, threads=threads)
     kind = detect_format(data)
     if kind not in ("prepared", "fairface"):

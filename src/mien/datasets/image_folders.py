@@ -151,7 +151,7 @@ def read_image_folders(
             "folders",
             taxonomy=taxonomy.name,
             source="image folders named by class" if own else "image folders named by emotion",
-            notes=left_out_notes(base, found.left_out),
+            notes=(*left_out_notes(base, found.left_out), *(_inner_notes(base) if own else ())),
             classes=taxonomy.names if taxonomy.name == OWN else (),
         ),
     )
@@ -183,14 +183,22 @@ def find_root(path: Path, *, own: bool = False, depth: int = _DEEPEST) -> Path |
     return found[0] if found else None
 
 
-def left_out_notes(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
-    """One note on the files and folders of a source that were left out, by suffix; none where there are none."""
+def left_out_notes(
+    root: Path, paths: Iterable[Path], images: str = "images outside of the folders of classes"
+) -> tuple[str, ...]:
+    """One note on the files and folders of a source that were left out, by suffix; none where there are none.
+
+    Args:
+        root: the folder of the source.
+        paths: what was left out.
+        images: what images that were left out are called.
+    """
     kinds: dict[str, list[Path]] = {}
     for path in paths:
         if path.is_dir():
             kind = "folders of other names" if holds_images(path) else "folders without images"
         elif path.suffix.lower() in SUFFIXES:
-            kind = "images outside of the folders of classes"
+            kind = images
         else:
             kind = f"files of kind {path.suffix.lower()}" if path.suffix else "files of no kind"
         kinds.setdefault(kind, []).append(path)
@@ -200,6 +208,21 @@ def left_out_notes(root: Path, paths: Iterable[Path]) -> tuple[str, ...]:
         more = ", …" if len(found) > _NAMED else ""
         notes.append(f"left out {len(found):,} {kind} ({names}{more})")
     return tuple(notes)
+
+
+def _inner_notes(root: Path) -> tuple[str, ...]:
+    """A note where all classes hold the same folders, for then these may be the classes that were meant."""
+    roots = [_below_wrappers(folder) for folder, _ in _split_folders(root)] or [root]
+    classes = [folder for base in roots for folder in subfolders(base) if holds_images(folder)]
+    inner = {tuple(one.name for one in subfolders(folder) if holds_images(one)) for folder in classes}
+    names = next(iter(inner)) if len(inner) == 1 else ()
+    if len(names) < 2 or any(only_splits(folder) for folder in classes):
+        return ()
+    outer, below = (
+        ", ".join(some[:_NAMED]) + (", …" if len(some) > _NAMED else "")
+        for some in (list(dict.fromkeys(folder.name for folder in classes)), names)
+    )
+    return (f"the classes are {outer}; each of them holds the folders {below}: if those are meant, put them above",)
 
 
 def subfolders(folder: Path) -> list[Path]:

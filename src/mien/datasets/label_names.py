@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
@@ -121,9 +122,17 @@ def own_taxonomy(names: Iterable[str]) -> Taxonomy:
     """The classes of a dataset's own, in alphabetical order.
 
     Raises:
-        DataError: fewer than two, or more than `MOST_CLASSES`.
+        DataError: fewer than two, or more than `MOST_CLASSES`; a name that tables and sets of labels cannot hold.
     """
     classes = tuple(sorted(set(names)))
+    for name in classes:
+        if "|" in name or any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in name):
+            what = (
+                "'|', which separates the labels of a set"
+                if "|" in name
+                else "a line break or another control character"
+            )
+            raise DataError(f"the class {name!r} has {what}", advice="rename it")
     if len(classes) < 2:
         raise DataError("has images of only one class", advice="a model needs at least two classes")
     if len(classes) > MOST_CLASSES:

@@ -125,11 +125,30 @@ def read_listed(
             "listed",
             taxonomy=taxonomy.name,
             source=f"images listed in {', '.join(table.relative_to(folder).as_posix() for table in tables)}",
-            notes=left_out_notes(folder, sorted(index.files - set(files))),
+            notes=(
+                *left_out_notes(folder, sorted(index.files - set(files)), "images that no row names"),
+                *_repeated(folder, files, names),
+            ),
             classes=taxonomy.names if own else (),
         ),
     )
     return data if any(splits) else make_splits(data)
+
+
+def _repeated(folder: Path, files: Sequence[Path], names: Sequence[str]) -> tuple[str, ...]:
+    """A note on images that several rows name; they are in the dataset as often."""
+    labels: dict[Path, list[str]] = {}
+    for file, name in zip(files, names, strict=True):
+        labels.setdefault(file, []).append(name)
+    several = {file: found for file, found in labels.items() if len(found) > 1}
+    if not several:
+        return ()
+    differ = [file for file, found in several.items() if len(set(found)) > 1]
+    first = (differ or list(several))[0].relative_to(folder).as_posix()
+    return (
+        f"{len(several):,} images are named by several rows, {len(differ):,} of them with different labels "
+        f"(such as {first}); all rows are kept, `mien data clean` removes copies",
+    )
 
 
 def find_tables(path: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from mien.datasets.dataset import SPLITS, Dataset
 from mien.datasets.exact_duplicates import first_copies, image_ids
 from mien.errors import DataError, InputError
 
+_NONE = ": the source has none"
 _NEW, _MOVED = "new splits ", "validation holds "
 """How the notes about new splits begin."""
 
@@ -43,7 +44,9 @@ def resplit(dataset: Dataset, shares: tuple[float, float, float], seed: int = 0)
     split = np.empty(n, "<U10")
     split[np.argsort(position, kind="stable")] = np.repeat(SPLITS, np.diff(ends, prepend=0))
     split = split[_first_of_each(dataset)]
-    note = f"{_NEW}{':'.join(f'{share:g}' for share in shares)} with seed {seed}; not the official splits"
+    without = any(text.startswith(_NEW) and text.endswith(_NONE) for text in dataset.info.notes)
+    note = f"{_NEW}{':'.join(f'{share:g}' for share in shares)} with seed {seed}"
+    note += _NONE if without else "; not the official splits"
     return _with_splits(dataset, split, note)
 
 
@@ -52,8 +55,8 @@ def make_splits(dataset: Dataset) -> Dataset:
     shares = defaults.SPLIT_SHARES
     made = resplit(dataset, shares, defaults.SPLIT_SEED)
     note = (
-        f"{_NEW}train:validation:test {':'.join(f'{share:g}' for share in shares)} with seed {defaults.SPLIT_SEED}: "
-        "the source has none"
+        f"{_NEW}train:validation:test {':'.join(f'{share:g}' for share in shares)} with seed {defaults.SPLIT_SEED}"
+        f"{_NONE}"
     )
     return _with_splits(dataset, made.split, note)
 

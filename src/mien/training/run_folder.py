@@ -73,6 +73,8 @@ def load_run(path: Path) -> tuple[Recipe, nn.Module, Path]:
     weights = path / BEST if path.is_dir() else path
     config = weights.parent / CONFIG
     for needed in (weights, config):
+        if not needed.is_file() and path.is_file():
+            raise MissingFileError("is not in a run folder", path=path, advice="give a folder that `mien train` wrote")
         if not needed.is_file():
             raise MissingFileError("no such file", path=needed, advice="give a folder that `mien train` wrote")
     recipe = recipe_from_dict(read_json(config))

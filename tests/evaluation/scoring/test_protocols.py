@@ -25,6 +25,7 @@ def test_labels_nobody_knows_are_named_and_can_be_mapped() -> None:
     assert document["results"]["emotion"]["labels"][3] == "happy"
     with pytest.raises(InputError, match=r"no label 'grief', only anger"):
         evaluate(model, labelled_faces(), mapping=parse_label_map(["grief=sad"]))
+    assert parse_label_map(["a=b=-", "x = happy"]) == {"a=b": "-", "x": "happy"}
     for bad in ("joy", "joy=", "=happy"):
         with pytest.raises(InputError, match="LABEL=MEANING"):
             parse_label_map([bad])

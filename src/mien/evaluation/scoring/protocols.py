@@ -84,7 +84,8 @@ def parse_label_map(items: Sequence[str]) -> dict[str, str]:
     """``("happiness=happy", "contempt=-")`` → a mapping; `InputError` for an item of another form."""
     table = {}
     for item in items:
-        label, sign, meaning = (part.strip() for part in item.partition("="))
+        # names of own classes may hold the sign
+        label, sign, meaning = (part.strip() for part in item.rpartition("="))
         if not (label and sign and meaning):
             raise InputError(
                 f"--map {item!r} is not of the form LABEL=MEANING",
@@ -168,8 +169,8 @@ def match_head(
         raise DataError(
             f"head {head!r} predicts {', '.join(unknown)}, which {data.info.name} does not label (it has "
             f"{', '.join(known)})",
-            advice=f"leave it out with --map {unknown[0]}={LEAVE_OUT}, or count it as another with "
-            f"--map {unknown[0]}={known[0]}",
+            advice=f"give data with the model's labels; `mien evaluate` can also leave one out "
+            f"(--map {unknown[0]}={LEAVE_OUT}) or count it as another (--map {unknown[0]}={known[0]})",
             code="labels-differ",
         )
     kept = tuple(label for label in dict.fromkeys(meant) if label != LEAVE_OUT)
@@ -213,9 +214,14 @@ def _meanings(
         try:
             meant.append(canonical(text))
         except InputError:
+            known, what = (
+                (own, "class of the dataset") if kind == "emotion" and own else (FERPLUS.names, "known emotion")
+            )
+            example = "happy" if "happy" in known else known[0]
             raise DataError(
-                f"head {head!r} has the label {text!r}, which is no known emotion ({', '.join(FERPLUS.names)})",
-                advice=f"name its emotion with --map {label}=happy, or leave it out with --map {label}={LEAVE_OUT}",
+                f"head {head!r} has the label {text!r}, which is no {what} ({', '.join(known)})",
+                advice=f"give data with the model's labels; `mien evaluate` can also count it as one "
+                f"(--map {label}={example}) or leave it out (--map {label}={LEAVE_OUT})",
                 code="labels-differ",
             ) from None
     return meant

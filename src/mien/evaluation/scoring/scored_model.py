@@ -45,6 +45,7 @@ class ScoredModel:
         frame: where a face lies in its input, for whole photos; None where that is not known.
         specs: name of a head → the head in the recipe that trained it.
         rules: name of a head → the rule of its sets of labels, where one was chosen.
+        prior: how often labels are expected; the default where another was chosen that the model does not offer.
 
     Examples:
         >>> model = open_model("emotion", threads=1)
@@ -61,6 +62,7 @@ class ScoredModel:
     frame: CropFrame | None = None
     specs: Mapping[str, HeadSpec] = field(default_factory=dict)
     rules: Mapping[str, SetRule] = field(default_factory=dict)
+    prior: str = DEFAULT
 
 
 def open_model(
@@ -120,6 +122,7 @@ def wrap_onnx(loaded: Model) -> ScoredModel:
         card.features,
         card.frame,
         rules={head.name: head.rule for head in card.heads if head.rule is not None},
+        prior=loaded.prior if chosen else DEFAULT,
     )
 
 
