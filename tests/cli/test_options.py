@@ -202,3 +202,8 @@ def test_choices_of_an_option_are_those_of_the_library(command: str, parameter: 
 
 def test_names_of_cleaning_rules_in_the_help_are_those_of_the_library() -> None:
     assert tuple(CLEANING_RULES) == RULES
+
+
+def test_names_with_commas_are_quoted_as_in_csv() -> None:
+    assert split_names('tense, "calm, relaxed",,say "ah"') == ("tense", "calm, relaxed", 'say "ah"')
+    assert split_names(None) is None

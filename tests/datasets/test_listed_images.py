@@ -138,3 +138,20 @@ def test_a_table_two_folders_down(tmp_path: Path) -> None:
     (tmp_path / "data" / "train" / "metadata.csv").write_text("file_name,label\n1.png,happy\n2.png,sad\n")
     data = read_listed(tmp_path)
     assert (labels(data), set(data.split.tolist())) == (["happy", "sad"], {"train"})
+
+
+def test_capitals_in_names_of_images_count_only_where_they_tell_two_apart(tmp_path: Path) -> None:
+    pictures(tmp_path, "Anna.png", "ben.PNG", "BEN.png")
+    table = tmp_path / "labels.csv"
+    table.write_text("image,label\nANNA.PNG,happy\nBEN.png,sad\n")
+    assert labels(read_listed(tmp_path)) == ["happy", "sad"]
+    table.write_text("image,label\nBen.Png,happy\n")
+    with pytest.raises(DataError, match=r"'Ben\.Png' may be any of BEN\.png, ben\.PNG"):
+        read_listed(tmp_path)
+
+
+def test_names_of_numbers_are_emotions(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.png", "2.png")
+    (tmp_path / "labels.csv").write_text("image,label\n1.png,0\n2.png,1\n")
+    with pytest.raises(DataError, match=r"'calm' is no emotion .*; labels are names of emotions; with --labels own"):
+        read_listed(tmp_path, labels=("calm", "tense"))

@@ -189,6 +189,9 @@ def _limits(text: str | None) -> dict[str, int]:
     for part in split_names(text) or ():
         name, _, count = part.partition("=")
         if not count.strip().isdigit():
-            raise click.BadParameter(f"{part!r} is not EMOTION=COUNT, such as neutral=4700.", param_hint="--limit")
+            raise click.BadParameter(
+                f"{part!r} is not EMOTION=COUNT, such as neutral=4700 (with quotes around a name with a comma).",
+                param_hint="--limit",
+            )
         limits[name.strip()] = int(count)
     return limits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -361,9 +362,16 @@ teacher_option = click.option(
 )
 
 
+_NAME = re.compile(r'\s*"((?:[^"]|"")*)"\s*(?:,|\Z)|([^,]*)(?:,|\Z)')
+"""A name of a list, in quotes or plain, up to the next comma."""
+
+
 def split_names(text: str | None) -> tuple[str, ...] | None:
-    """``"angry, happy"`` → ``("angry", "happy")``; None stays None."""
-    return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+    """``'angry, "calm, relaxed"'`` → ``("angry", "calm, relaxed")``, quotes as in CSV; None stays None."""
+    if text is None:
+        return None
+    found = (quoted.replace('""', '"') or plain for quoted, plain in _NAME.findall(text))
+    return tuple(name.strip() for name in found if name.strip())
 
 
 def parse_shares(

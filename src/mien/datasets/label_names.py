@@ -86,7 +86,8 @@ def names_of_numbers(numbers: Collection[int], labels: Sequence[str] | None) -> 
         labels: names in their order, from 0 or from 1, whichever the numbers fit; or ``NUMBER=NAME``.
 
     Raises:
-        DataError: no names, another number of them, or numbers that fit both ways (code "labels-unnamed").
+        DataError: no names, another number of them, or numbers that fit both ways (code "labels-unnamed"); a name that
+            is no emotion (code "label-unknown").
     """
     shown = ", ".join(map(str, sorted(numbers)))
     if labels is None:
@@ -109,6 +110,12 @@ def names_of_numbers(numbers: Collection[int], labels: Sequence[str] | None) -> 
             f"its classes {shown} {reason}",
             advice="number the names: --labels 1=surprise,2=fear,…",
             code="labels-unnamed",
+        )
+    if others := [name for name in fitting[0].values() if not is_label(name)]:
+        raise DataError(
+            f"{others[0]!r} is no emotion ({', '.join(FERPLUS.names)})",
+            advice="labels are names of emotions; with --labels own the classes are called by their numbers",
+            code="label-unknown",
         )
     return fitting[0]
 

@@ -185,7 +185,10 @@ class _ImageIndex:
             if path.suffix.lower() in SUFFIXES and not any(p.startswith(".") for p in path.relative_to(folder).parts)
         }
         self._by_name: dict[str, list[Path]] = {}
+        self._by_small_name: dict[str, list[Path]] = {}
+        """By names in small letters, for tables of systems to which capitals make no difference."""
         for path in sorted(self.files):
+            self._by_small_name.setdefault(path.name.casefold(), []).append(path)
             self._by_name.setdefault(path.name, []).append(path)
             self._by_name.setdefault(path.stem, []).append(path)
 
@@ -195,7 +198,7 @@ class _ImageIndex:
         for candidate in (beside / plain, self.folder / plain):
             if candidate in self.files:
                 return candidate
-        found = self._by_name.get(plain.name, [])
+        found = self._by_name.get(plain.name) or self._by_small_name.get(plain.name.casefold(), [])
         if len(found) > 1:
             found = [path for path in found if path.parts[-2:] == plain.parts[-2:]] or found
         if len(found) > 1:
