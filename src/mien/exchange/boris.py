@@ -121,7 +121,7 @@ def _codes(coding: Coding) -> dict[tuple[str, str], str]:
     pairs = [(head, label) for head in heads for label in coding.head_labels(head)]
     labels = [label for _, label in pairs]
     return {
-        (head, label): (f"{head} {label}" if labels.count(label) > 1 and head else label).replace(",", ";").strip()
+        (head, label): _without_commas(f"{head} {label}" if labels.count(label) > 1 and head else label)
         for head, label in pairs
     }
 
@@ -176,11 +176,12 @@ def _read_observation(observation: Mapping[str, Any], project: Mapping[str, Any]
     tiers: dict[tuple[str, str], list[Interval]] = {}
     labels: dict[str, list[str]] = {}
     for code, one in behaviours.items():
-        head = one.get("category", "")
-        labels.setdefault(head, []).append(_label(code, head))
+        head = one.get("category") or ""
+        labels.setdefault(head, []).append(_label(code, one))
     for subject, code, start, stop in _paired(events, behaviours, end):
-        head = behaviours.get(code, {}).get("category", "")
-        tiers.setdefault((subject, head), []).append(Interval(start, stop, _label(code, head)))
+        behaviour = behaviours.get(code, {})
+        label, head = _label(code, behaviour), behaviour.get("category") or ""
+        tiers.setdefault((subject, head), []).append(Interval(start, stop, label))
     return Coding(
         files[0] if files else None,
         tuple(Tier(subject, head, tuple(sorted(found))) for (subject, head), found in tiers.items()),
@@ -190,8 +191,17 @@ def _read_observation(observation: Mapping[str, Any], project: Mapping[str, Any]
     )
 
 
-def _label(code: str, head: str) -> str:
-    return code.removeprefix(f"{head} ") if head else code
+def _label(code: str, behaviour: Mapping[str, Any]) -> str:
+    """The label of a code: without its head, and with the commas that Mien's description keeps."""
+    head = behaviour.get("category") or ""
+    described = str(behaviour.get("description", "")).removeprefix(f"{head}: ")
+    label = code.removeprefix(f"{head} ") if head else code
+    return described if _without_commas(described) == label else label
+
+
+def _without_commas(label: str) -> str:
+    """A label as BORIS can hold it: a comma would separate codes."""
+    return label.replace(",", ";").strip()
 
 
 def _paired(
