@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -24,9 +25,11 @@ from mien.datasets.detection_layouts import DETECTION_LAYOUTS
 from mien.datasets.ferplus import TargetRule
 from mien.detect import DETECTORS
 from mien.detect.options import DetectionOptions
+from mien.errors import InputError
 from mien.evaluation.scoring.calibration import FitTarget
 from mien.evaluation.scoring.protocols import LabelKind
 from mien.media.selection import FrameSelection
+from mien.predict.model_set import ModelSet
 from mien.smoothing.options import SmoothingOptions
 from mien.tracking.options import TrackingOptions
 from mien.tuning.search import PrunerName
@@ -207,3 +210,20 @@ def test_names_of_cleaning_rules_in_the_help_are_those_of_the_library() -> None:
 def test_names_with_commas_are_quoted_as_in_csv() -> None:
     assert split_names('tense, "calm, relaxed",,say "ah"') == ("tense", "calm, relaxed", 'say "ah"')
     assert split_names(None) is None
+
+
+@pytest.mark.parametrize("command", [("export", "run"), ("quantize", "emotion"), ("calibrate", "emotion")])
+def test_a_model_is_written_under_a_name_by_which_it_is_known(command: tuple[str, ...]) -> None:
+    arguments = [*command, *(() if command[0] == "export" else ("--data", "x.parquet")), "--out", "new.txt"]
+    result = runner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert "'new.txt' does not end in .onnx, by which a model is known." in " ".join(result.output.split())
+
+
+def test_a_name_that_models_cannot_have_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(b"")
+    with pytest.raises(InputError, match=r"'my model' is no name of a model; use letters, digits and _, such as mine="):
+        ModelSet.open([f"my model={file}"], threads=1)
+    with pytest.raises(InputError, match="'a-b' is no name of a model"):
+        ModelSet.open(["a-b=emotion"], threads=1)

@@ -648,3 +648,9 @@ def test_a_copied_tier_of_an_elan_file_keeps_its_own_name(tmp_path: Path) -> Non
     path = tmp_path / "a.eaf"
     path.write_text(elan(slots, *tiers))
     assert [t.name for t in read_coding(path).tiers] == ["face 1 emotion", "face 1 emotion-cp"]
+
+
+def test_heads_keep_their_capitals_in_tables(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("Source,Time,track,N_stable,n2_stable\na.mp4,0,1,happy,sad\n")
+    assert [tier.head for tier in read_coding(path).tiers] == ["N", "n2"]

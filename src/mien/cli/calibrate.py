@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mien.cli.options import OUTPUT, OutputCommand, data_option, figures_option, threads_option
+from mien.cli.options import ONNX, OutputCommand, data_option, figures_option, threads_option
 from mien.files import temporary_folder, write_text
 
 if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
+    from mien.models.card import Card
 
 EPILOG = """\b
 Examples:
@@ -44,7 +45,7 @@ Examples:
 @click.option(
     "--flags", is_flag=True, help="Add outputs which report covered faces and faces unlike the training images."
 )
-@click.option("--out", type=OUTPUT, help="Write MODEL, an ONNX file, with its new card to this file.")
+@click.option("--out", type=ONNX, help="Write MODEL, an ONNX file, with its new card to this file.")
 @figures_option
 @threads_option(default=None)
 def command(
@@ -117,9 +118,10 @@ def command(
     _print(document)
     temperatures = fitted_temperatures(document)
     if out is not None:
-        fitted = _write(model, out, document, prepared, test_split, threads, sets=sets, flags=flags)
+        fitted, card = _write(model, out, document, prepared, test_split, threads, sets=sets, flags=flags)
         if fitted:
             _print_sets(fitted)
+        _note_what_is_gone(model, card, out)
         click.echo(f"wrote {out}", err=True)
     elif not file:
         adopted = {head: value for head, value in temperatures.items() if document["heads"][head]["adopted"]}
@@ -137,8 +139,8 @@ def _write(
     *,
     sets: bool,
     flags: bool,
-) -> dict[str, Any]:
-    """The ONNX file with what was fitted, and the scores that it has with it, on its card; returns those of sets."""
+) -> tuple[dict[str, Any], Card]:
+    """Write the ONNX file with what was fitted, and its scores on the card; returns the scores of sets and the card."""
     import dataclasses
 
     from mien.evaluation.scoring.calibration import calibrated_card, rewrite_card
@@ -171,7 +173,23 @@ def _write(
             scores["sets"] = fitted
         final = dataclasses.replace(card, scores=scores)
         rewrite_card(draft, lambda _: final, out)
-    return fitted
+    return fitted, final
+
+
+def _note_what_is_gone(model: str, card: Card, out: Path) -> None:
+    """Sets and read-outs belong to probabilities: those that a model had and that were not fitted again are gone."""
+    from mien.models.catalog import read_model
+    from mien.models.model import Model
+
+    old = Model(read_model(model), threads=1).card
+    lost = {
+        "sets of labels (--sets)": any(h.sets for h in old.heads) and not any(h.sets for h in card.heads),
+        "read-outs (--priors)": bool(old.priors) and not card.priors,
+    }
+    if gone := [name for name, is_lost in lost.items() if is_lost]:
+        click.echo(
+            f"note: {out} is without the {' and the '.join(gone)} of {model}: they have to be fitted again", err=True
+        )
 
 
 def _print_sets(fitted: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mien.cli.options import OUTPUT, PATH, OutputCommand
+from mien.cli.options import ONNX, PATH, OutputCommand
 
 EPILOG = """\b
 Examples:
@@ -18,7 +18,7 @@ Examples:
 
 @click.command("export", cls=OutputCommand, epilog=EPILOG)
 @click.argument("run", type=PATH)
-@click.option("--out", required=True, type=OUTPUT, help="ONNX file to write.")
+@click.option("--out", required=True, type=ONNX, help="ONNX file to write.")
 @click.option("--name", help="The model's name.", show_default="the recipe's task")
 @click.option("--scores", type=PATH, help="JSON of `mien evaluate` to put on the card.")
 @click.option("--temperature", multiple=True, metavar="HEAD=T", help="Calibration temperature of a head; repeatable.")

@@ -49,8 +49,19 @@ class OutputPath(click.Path):
         return STDOUT if self.stdout and path == Path("-") else path
 
 
-OUTPUT, TABLE, OUTPUT_FOLDER = OutputPath(), OutputPath(stdout=True), OutputPath(folder=True)
-"""A file that is written; a table, ``-`` for stdout; a folder that files are written into."""
+class OnnxPath(OutputPath):
+    """A model that is written; other commands know it by its suffix."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, if it ends in .onnx or is a device."""
+        path = super().convert(value, param, ctx)
+        if path.suffix.lower() != ".onnx" and not is_special(path):
+            self.fail(f"{os.fspath(path)!r} does not end in .onnx, by which a model is known.", param, ctx)
+        return path
+
+
+OUTPUT, TABLE, OUTPUT_FOLDER, ONNX = OutputPath(), OutputPath(stdout=True), OutputPath(folder=True), OnnxPath()
+"""A file that is written; a table, ``-`` for stdout; a folder that files are written into; a model."""
 
 
 class OutputCommand(click.Command):

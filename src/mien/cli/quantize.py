@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mien import defaults
-from mien.cli.options import OUTPUT, OutputCommand, data_option, figures_option, threads_option
+from mien.cli.options import ONNX, OutputCommand, data_option, figures_option, threads_option
 from mien.files import temporary_folder, write_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Examples:
 @click.command("quantize", cls=OutputCommand, epilog=EPILOG)
 @click.argument("model")
 @data_option
-@click.option("--out", required=True, type=OUTPUT, help="ONNX file to write.")
+@click.option("--out", required=True, type=ONNX, help="ONNX file to write.")
 @click.option(
     "--images",
     default=defaults.CALIBRATION_IMAGES,

@@ -61,13 +61,14 @@ def read_table(path: Path, observation: str | None = None) -> Coding:
         DataError: it has not the columns of a coding, or a row that is none.
         InputError: it has rows of several recordings, or none of this name.
     """
-    columns, rows = _read_rows(path)
+    spelled, rows = _read_rows(path)
+    columns = _small(spelled)
     if (which := _column(columns, "recording")) is not None:
         recordings = list(dict.fromkeys(row.text(which) for row in rows))
         if observation is not None or len(recordings) > 1:
             chosen = choose_observation(recordings, observation, path)
             rows = [row for row in rows if row.text(which) == chosen]
-    if stable := [name for name in columns if name.endswith(_STABLE)]:
+    if stable := [(name, number) for name, number in spelled.items() if name.endswith(_STABLE)]:
         tiers = list(_tiers_of_rows(rows, columns, stable, path))
     else:
         tiers = _tiers_of_intervals(rows, columns, path)
@@ -82,13 +83,13 @@ def table_observations(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: the file is no table.
     """
-    columns, rows = _read_rows(path)
-    which = _column(columns, "recording")
+    spelled, rows = _read_rows(path)
+    which = _column(_small(spelled), "recording")
     return () if which is None else tuple(dict.fromkeys(row.text(which) for row in rows))
 
 
 def _read_rows(path: Path) -> tuple[dict[str, int], list[_Row]]:
-    """Name of a column in small letters → its number, and the rows."""
+    """Name of a column → its number, and the rows."""
     try:
         text = decode_text(path.read_bytes())
         header = next((line for line in text.splitlines() if line.strip()), "")
@@ -103,8 +104,13 @@ def _read_rows(path: Path) -> tuple[dict[str, int], list[_Row]]:
         raise DataError("has no rows", path=path)
     columns: dict[str, int] = {}
     for number, name in enumerate(rows.pop(0).cells):
-        columns.setdefault(name.strip().lower(), number)
+        columns.setdefault(name.strip(), number)
     return columns, rows
+
+
+def _small(columns: Mapping[str, int]) -> dict[str, int]:
+    """The columns by their names in small letters; of two that are equal then, the first."""
+    return {name.lower(): number for name, number in reversed(list(columns.items()))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +194,7 @@ def _tiers_of_intervals(rows: Sequence[_Row], columns: Mapping[str, int], path: 
 
 
 def _tiers_of_rows(
-    rows: Sequence[_Row], columns: Mapping[str, int], stable: Sequence[str], path: Path
+    rows: Sequence[_Row], columns: Mapping[str, int], stable: Sequence[tuple[str, int]], path: Path
 ) -> Iterator[Tier]:
     when, who = _column(columns, "time"), _column(columns, "track")
     if when is None or who is None:
@@ -202,10 +208,10 @@ def _tiers_of_rows(
     seen = columns.get("success")  # of OpenFace: 0 where there is no face
     for track in dict.fromkeys(row.text(who) for row in rows if row.text(who) and row.text(seen) != "0"):
         mine = [(time, row) for time, row in zip(seconds, rows, strict=True) if row.text(who) == track]
-        for name in stable:
+        for name, column in stable:
             runs: list[Interval] = []
             for time, row in mine:
-                label = _label(row.text(columns[name]))
+                label = _label(row.text(column))
                 if label and runs and runs[-1].label == label and time <= runs[-1].end + 1e-6:
                     runs[-1] = Interval(runs[-1].start, ends[time], label)
                 elif label:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from mien.defaults import DEVICE
 from mien.errors import InputError
+from mien.files import is_file
 from mien.logger import get_logger
 from mien.models.card import Card, Head
-from mien.models.catalog import read_model
+from mien.models.catalog import MODELS, read_model
 from mien.models.model import Model
 from mien.models.priors import DEFAULT
 from mien.results.face_columns import Heads
@@ -176,6 +177,10 @@ def _split_name(model: ModelInput) -> tuple[str | None, ModelInput]:
         name, equals, file = model.partition("=")
         if equals and name.isidentifier():
             return name, file
+        if equals and (file in MODELS or is_file(Path(file))):
+            raise InputError(
+                f"{name!r} is no name of a model", advice=f"use letters, digits and _, such as mine={file}"
+            )
     return None, model
 
 

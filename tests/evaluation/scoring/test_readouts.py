@@ -172,6 +172,7 @@ def test_calibration_reports_every_prior_and_the_command_writes_them(tmp_path: P
     result = CliRunner().invoke(cli, call)
     assert result.exit_code == 0, result.output
     assert "prior balanced: frequencies^1 removed" in result.output
+    assert "is without the sets of labels (--sets) of emotion: they have to be fitted again" in result.output
     card = Model(out, threads=1).card
     assert card.priors == (DEFAULT, PHOTOS, BALANCED)
     assert card.scores["calibration"]["priors"]["test"]["fer2013"].keys() == PRIORS.keys()
@@ -182,3 +183,4 @@ def test_calibration_reports_every_prior_and_the_command_writes_them(tmp_path: P
     result = CliRunner().invoke(cli, ["calibrate", str(out), "--data", call[3], "--out", str(again)])
     assert result.exit_code == 0, result.output
     assert Model(again, threads=1).card.priors == ()
+    assert "is without the read-outs (--priors) of" in result.output
