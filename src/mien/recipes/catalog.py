@@ -29,7 +29,7 @@ RECIPES: Mapping[str, Recipe] = {one.name: one for one in (*SHIPPED, *PUBLISHED_
 
 Examples:
     >>> [name for name in RECIPES if name.startswith("emotion")]
-    ['emotion-cpu', 'emotion-student', 'emotion-finish', 'emotion', 'emotion-teacher']
+    ['emotion-cpu', 'emotion-student', 'emotion-unlabelled', 'emotion-finish', 'emotion', 'emotion-teacher']
 """
 
 DETECTOR = "detector"
