@@ -105,7 +105,7 @@ EMOTION_UNLABELLED = replace(
     name="emotion-unlabelled",
     summary="emotion-student with faces without labels, which keep their prediction when they are altered",
     epochs=80,
-    consistency=Consistency(weight=0.5, batch_size=64),
+    consistency=Consistency(weight=0.5, batch_size=32),
 )
 
 EMOTION_FINISH = replace(
