@@ -209,3 +209,27 @@ def test_classes_that_all_hold_the_same_folders_are_noted(tmp_path: Path) -> Non
     (tmp_path / "notes" / "readme.png").unlink()
     notes = " ".join(read_image_folders(tmp_path, own=True).info.notes)
     assert "the classes are anna, ben; each of them holds the folders open, shut: if those are meant" in notes
+
+
+def test_an_error_names_all_images_that_cannot_be_read(tmp_path: Path) -> None:
+    kaggle(tmp_path)
+    damaged = [tmp_path / "test" / label / "Test_1.png" for label in ("angry", "happy", "sad")]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:100])
+    for size in (None, 24):
+        with pytest.raises(DataError, match="2 other images of 28 cannot be read either") as caught:
+            read_image_folders(tmp_path, size=size)
+        assert caught.value.path == str(damaged[0])
+        assert all(str(path) in str(caught.value) for path in damaged[1:])
+        assert caught.value.advice == "get them again or take them out"
+        assert len(caught.value.details["images"]) == 3
+
+
+def test_of_many_images_that_cannot_be_read_ten_are_named(tmp_path: Path) -> None:
+    written = kaggle(tmp_path)
+    for name in written:
+        (tmp_path / name).write_bytes(b"no picture")
+    with pytest.raises(DataError, match="27 other images of 28 cannot be read either: .* and 17 more") as caught:
+        read_image_folders(tmp_path, size=24, crop=lambda image: None)
+    assert str(caught.value).count("Training_") + str(caught.value).count("Test_") == 11
+    assert caught.value.details["images"] == list(range(1, 29))

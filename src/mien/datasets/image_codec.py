@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -35,6 +36,8 @@ CropFunction = Callable[[NDArray[np.uint8]], "NDArray[np.uint8] | None"]
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _BLOCK = 256
+_NAMED = 10
+"""Damaged images that an error names, beside the first."""
 
 # Both are lossless. Gray: PNG is hardly larger than WebP and far quicker to write and read. Colour: WebP is smaller.
 _GRAY = (".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
@@ -112,11 +115,18 @@ def load_images(
         size: side in pixels that every image is resized to; None keeps the size, which must then be the same for all.
 
     Raises:
-        DataError: an image that cannot be decoded, or one of another size while ``size`` is None.
+        DataError: an image that cannot be decoded, with the names of the others that cannot, or one of another size
+            while ``size`` is None.
     """
     if not locations:
         raise InputError("no images to read")
+    with _naming_all_damaged(locations, fetch):
+        return _load_images(locations, fetch, size)
 
+
+def _load_images(
+    locations: Sequence[RowLocation], fetch: Callable[[int], NDArray[np.uint8]], size: int | None
+) -> NDArray[np.uint8]:
     def load(i: int) -> NDArray[np.uint8]:
         image = decode_at(locations[i], fetch(i))
         return image if size is None else resize(image, (size, size))
@@ -172,7 +182,9 @@ def load_faces(
     found = np.zeros(n, np.bool_)
     for start in range(0, n, _BLOCK):
         rows = range(start, min(start + _BLOCK, n))
-        for i, rgb in zip(rows, parallel_map(lambda i: decode_at(locations[i], fetch(i)), rows), strict=True):
+        with _naming_all_damaged(locations, fetch):
+            decoded = parallel_map(lambda i: decode_at(locations[i], fetch(i)), rows)
+        for i, rgb in zip(rows, decoded, strict=True):
             face = crop(rgb)
             found[i] = face is not None
             cropped = resize(rgb, (size, size)) if face is None else face
@@ -182,6 +194,38 @@ def load_faces(
             if progress is not None:
                 progress(i + 1, n)
     return images, found
+
+
+@contextlib.contextmanager
+def _naming_all_damaged(locations: Sequence[RowLocation], fetch: Callable[[int], NDArray[np.uint8]]) -> Iterator[None]:
+    """Let the error about a damaged image name the others too, so that they need not be found one by one."""
+    try:
+        yield
+    except DataError as error:
+        if error.code != DAMAGED:
+            raise
+
+        def is_damaged(i: int) -> bool:
+            try:
+                decode_image(fetch(i), 3)
+            except DataError:
+                return True
+            return False
+
+        n = len(locations)
+        damaged = [i for i, found in enumerate(parallel_map(is_damaged, range(n))) if found]
+        if len(damaged) < 2:
+            raise
+        names = [str(locations[i]) or str(locations[i].path) for i in damaged[1:]]
+        shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+        others = f"{len(names):,} other images" if len(names) > 1 else "another image"
+        raise DataError(
+            f"{error.reason}; {others} of {n:,} cannot be read either: {shown}",
+            path=error.path,
+            advice="get them again or take them out",
+            code=DAMAGED,
+            details={**error.details, "images": [i + 1 for i in damaged]},
+        ) from None
 
 
 def gray_if_colourless(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
