@@ -229,7 +229,7 @@ def test_of_many_images_that_cannot_be_read_ten_are_named(tmp_path: Path) -> Non
     written = kaggle(tmp_path)
     for name in written:
         (tmp_path / name).write_bytes(b"no picture")
-    with pytest.raises(DataError, match="27 other images of 28 cannot be read either: .* and 17 more") as caught:
+    with pytest.raises(DataError, match=r"27 other images of 28 cannot be read either: .* and 17 more") as caught:
         read_image_folders(tmp_path, size=24, crop=lambda image: None)
     assert str(caught.value).count("Training_") + str(caught.value).count("Test_") == 11
     assert caught.value.details["images"] == list(range(1, 29))
