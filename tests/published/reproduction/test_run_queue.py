@@ -11,6 +11,7 @@ from mien.datasets.dataset import Dataset, DatasetInfo
 from mien.datasets.prepared_file import read_prepared, write_prepared
 from mien.errors import DataError, TrainingError
 from mien.labels import OWN, SEVEN_AGE_RANGES, age_bin_names
+from mien.published.reproduction import published_results
 from mien.published.reproduction import run_queue as queue_module
 from mien.published.reproduction.published_results import ROWS
 from mien.published.reproduction.report_page import (
@@ -23,6 +24,7 @@ from mien.published.reproduction.results import (
     read_result,
 )
 from mien.published.reproduction.run_queue import TRAINED, missing_input, run_queue
+from mien.recipes.catalog import get_recipe
 from mien.training import run_folder as files
 from mien.training.curves import read_epochs
 from mien.training.run import STOPPED
@@ -193,7 +195,7 @@ def test_a_process_that_is_asked_to_end_starts_no_other_row(
     assert "was asked to end" in lines[-1]
 
 
-def test_an_age_network_learns_the_ranges_of_its_source(tmp_path: Path) -> None:
+def test_an_age_network_learns_the_ranges_of_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chosen and scored on the images held out, under the name that the source gives them."""
     rng = np.random.default_rng(0)
     n = 21
@@ -203,6 +205,7 @@ def test_an_age_network_learns_the_ranges_of_its_source(tmp_path: Path) -> None:
     faces = Dataset(images, split, np.arange(n, dtype=np.int32), info, (np.arange(n) % 7).astype(np.int8))
     path = write_prepared(faces, tmp_path / "ranges.parquet")
     row = ROWS["age-cnn-small"]
+    monkeypatch.setattr(published_results, "get_recipe", lambda name: replace(get_recipe(name), epochs=3))
     assert run_queue((row,), {"utkface": path}, tmp_path / "out", tmp_path / "results", threads=1)
     result = read_result(tmp_path / "results", row.name)
     assert result is not None
