@@ -213,6 +213,7 @@ def test_light_and_dark(visit: Open) -> None:
     page.get_by_role("radio", name="Auto").check()
     assert ground() < 120
     page.emulate_media(color_scheme="light")
+    expect(page.locator("html")).to_have_attribute("data-scheme", "light")  # the page hears of it with the next frame
     assert ground() > 600
 
 
