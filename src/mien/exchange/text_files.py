@@ -8,7 +8,7 @@ from mien.errors import DataError
 
 
 def not_unicode(path: Path, error: UnicodeDecodeError) -> DataError:
-    """The error about a text in an encoding that cannot be told from its bytes, such as Latin-1.
+    """The error about a text in an encoding that its bytes do not show, such as Latin-1.
 
     Args:
         path: the file.
