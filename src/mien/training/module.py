@@ -105,9 +105,10 @@ class TrainingModule(L.LightningModule):
                 batch = mixup(batch, self.recipe.augment.mixup)
         shared = self._shared(batch)
         unlabelled = self._draw_unlabelled()
-        together = [batch["images"], *(self._altered(images) for images in unlabelled)]
-        both = self(torch.cat(together) if unlabelled else batch["images"], batch["features"])
-        logits = {name: one[: len(batch["images"])] for name, one in both.items()}
+        labelled = batch["images"]
+        images = labelled if unlabelled is None else torch.cat([labelled, self._altered(unlabelled)])
+        both = self(images, batch["features"])
+        logits = {name: one[: len(labelled)] for name, one in both.items()}
         loss = self._loss(logits, batch, shared)
         if self._teacher and self.recipe.distill is not None:
             share, temperature = self.recipe.distill.weight, self.recipe.distill.temperature
@@ -121,19 +122,19 @@ class TrainingModule(L.LightningModule):
             )  # fmt: skip
             distilled = distilled * (len(batch["images"]) * shared.world / shared.images)
             loss = (1 - share) * loss + share * distilled
-        for images in unlabelled:
-            altered = {name: one[len(batch["images"]) :] for name, one in both.items()}
-            loss = loss + self._consistency_loss(altered, images)
+        if unlabelled is not None:
+            altered = {name: one[len(labelled) :] for name, one in both.items()}
+            loss = loss + self._consistency_loss(altered, unlabelled)
         several = shared.world > 1
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=shared.images, sync_dist=several)
         return loss
 
-    def _draw_unlabelled(self) -> list[Tensor]:
-        """Images without labels for one step, 0–1; empty where the recipe has none."""
+    def _draw_unlabelled(self) -> Tensor | None:
+        """Images without labels for one step, 0–1; None where the recipe takes none."""
         if self._unlabelled is None or self.recipe.consistency is None:
-            return []
+            return None
         rows = torch.randint(len(self._unlabelled), (self.recipe.consistency.batch_size,))
-        return [unit_range(self._unlabelled[rows]["images"].to(self.device))]
+        return unit_range(self._unlabelled[rows]["images"].to(self.device))
 
     def _altered(self, images: Tensor) -> Tensor:
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
