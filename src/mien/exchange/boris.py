@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import DataError, InputError
-from mien.exchange.coding import Coding, Interval, Tier, ceil_time
-from mien.exchange.tables import choose_observation
+from mien.exchange.coding import Coding, Interval, Tier, ceil_time, choose_observation
 from mien.results.columns import readable
 
 VERSION = "7.0"

@@ -7,15 +7,16 @@ with a frame has the time of that frame, and ends with the time of the first fra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien import defaults
 from mien.draw.track_series import GAP_STEPS
-from mien.errors import DataError
+from mien.errors import DataError, InputError, choose_one
 from mien.results.face_columns import Records
 from mien.results.video import VideoReport
 
@@ -205,3 +206,29 @@ def _runs(rows: Records, head: str, labels: tuple[str, ...], times: Float, end: 
             continue
         yield Interval(float(rows["time"][first]), float(stops[i - 1]), labels[int(best[first])])
         first = i
+
+
+def choose_observation(names: Sequence[str], wanted: str | None, path: Path) -> str:
+    """The observation of a file that is meant.
+
+    Args:
+        names: of all that it holds.
+        wanted: the chosen one; None takes the only one.
+        path: the file.
+
+    Raises:
+        InputError: there is none of this name; there are several, or none.
+
+    Examples:
+        >>> choose_observation(["monday", "tuesday"], "tuesday", Path("clip.boris"))
+        'tuesday'
+    """
+    if wanted is not None and wanted in names:
+        return wanted
+    if wanted is not None:
+        raise InputError(f"no observation {wanted!r}", path=path, advice=choose_one(wanted, names))
+    if len(names) != 1:
+        raise InputError(
+            f"holds {len(names)} observations", path=path, advice=f"choose one: {', '.join(names)}" if names else None
+        )
+    return names[0]

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mien import defaults
 from mien.csv_cells import csv_cells, csv_text
-from mien.errors import DataError, InputError, choose_one
-from mien.exchange.coding import Coding, Interval, Tier, ceil_time, subject_name
+from mien.errors import DataError
+from mien.exchange.coding import Coding, Interval, Tier, ceil_time, choose_observation, subject_name
 from mien.exchange.text_files import not_unicode
 from mien.text_encodings import decode_text
 
@@ -136,32 +136,6 @@ class _Row:
 
 def _column(columns: Mapping[str, int], what: str) -> int | None:
     return next((columns[one] for one in _NAMES[what] if one in columns), None)
-
-
-def choose_observation(names: Sequence[str], wanted: str | None, path: Path) -> str:
-    """The observation of a file that is meant.
-
-    Args:
-        names: of all that it holds.
-        wanted: the chosen one; None takes the only one.
-        path: the file.
-
-    Raises:
-        InputError: there is none of this name; there are several, or none.
-
-    Examples:
-        >>> choose_observation(["monday", "tuesday"], "tuesday", Path("clip.boris"))
-        'tuesday'
-    """
-    if wanted is not None and wanted in names:
-        return wanted
-    if wanted is not None:
-        raise InputError(f"no observation {wanted!r}", path=path, advice=choose_one(wanted, names))
-    if len(names) != 1:
-        raise InputError(
-            f"holds {len(names)} observations", path=path, advice=f"choose one: {', '.join(names)}" if names else None
-        )
-    return names[0]
 
 
 def _tiers_of_intervals(rows: Sequence[_Row], columns: Mapping[str, int], path: Path) -> list[Tier]:
