@@ -252,7 +252,7 @@ class Recipe:
         ema: decay of the averaged weights, which are validated and saved; None for none.
         early_stopping: epochs without a better score after which training stops, None for never.
         seed: of weights, order, augmentation.
-        precision: "auto" is bf16 where the device supports it, else float32.
+        precision: "auto" is bf16 where the device is faster with it, else float32.
         gradient_clip: greatest gradient norm, None for no limit.
         distill: a teacher, or None.
         consistency: what images without labels teach, or None.

@@ -37,6 +37,7 @@ from mien.training.data import InMemoryDataset, TrainingBatch, make_loader, unla
 from mien.training.environment import collect_environment
 from mien.training.initial_weights import fit_heads, load_exported, load_trunk
 from mien.training.module import VAL_LOSS, VAL_SCORE, TrainingModule
+from mien.training.precision import faster_in_bfloat16
 from mien.training.preprocessing import unit_range
 from mien.training.progress import TrainingProgress
 from mien.training.ranks import ProcessRank, process_group, run_on_first
@@ -317,14 +318,6 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def bf16_supported() -> bool:
-    """Whether this machine's accelerator, or else its processor, computes in bfloat16 faster than in float32."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    flags = Path("/proc/cpuinfo")
-    return flags.exists() and any(f in flags.read_text() for f in ("avx512_bf16", "amx_bf16"))
-
-
 def _trainer(
     recipe: Recipe,
     folder: Path,
@@ -333,7 +326,7 @@ def _trainer(
     on_epoch: EpochCallback | None,
     process: ProcessRank,
 ) -> L.Trainer:
-    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and bf16_supported())
+    bf16 = recipe.precision == "bf16" or (recipe.precision == "auto" and faster_in_bfloat16())
     callbacks: list[Callback] = [RunFolderWriter(folder, recipe.select, on_epoch)]
     if recipe.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema))

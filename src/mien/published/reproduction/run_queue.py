@@ -29,7 +29,8 @@ from mien.training import run_folder as files
 from mien.training.config import Recipe
 from mien.training.curves import read_epochs
 from mien.training.data import select_role
-from mien.training.run import STOPPED, bf16_supported, train
+from mien.training.precision import faster_in_bfloat16
+from mien.training.run import STOPPED, train
 
 TRAINED = "trained.json"
 """A file in run folders whose training is complete."""
@@ -234,7 +235,7 @@ def scores(
 
 
 def _automatic(recipe: Recipe) -> bool:
-    return recipe.precision == "auto" and bf16_supported()
+    return recipe.precision == "auto" and faster_in_bfloat16()
 
 
 def _kept(row: ReproductionRow, recipe: Recipe, epochs: Sequence[Mapping[str, float]]) -> int:

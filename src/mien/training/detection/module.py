@@ -17,6 +17,7 @@ from mien.training.detection.assignment import assign, cell_centres
 from mien.training.detection.crops import TrainingCrop
 from mien.training.detection.losses import BatchTargets, LossWeights, detector_losses, flatten
 from mien.training.detection.muon import Muon
+from mien.training.precision import faster_in_bfloat16
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -112,7 +113,7 @@ class DetectorTrainer:
         weight_decay: of the kernels; offsets and batch statistics have none.
         muon: learning rate of the hidden kernels over that of the others.
         ema: decay of the averaged weights.
-        bfloat16: compute convolutions in bfloat16, unless a graphics processor would have to emulate it.
+        bfloat16: compute convolutions in bfloat16; None where the device is faster with it.
         device: where it computes; None for `training_device`.
     """
 
@@ -124,7 +125,7 @@ class DetectorTrainer:
         weight_decay: float = 0.02,
         muon: float = 2.0,
         ema: float = 0.999,
-        bfloat16: bool = True,
+        bfloat16: bool | None = None,
         device: torch.device | None = None,
     ) -> None:
         self.device = device or training_device()
@@ -133,8 +134,8 @@ class DetectorTrainer:
         self.averaged = AveragedWeights(module, ema)
         self.step = 0
         self.batches = 0
-        emulated = self.device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
-        self._weights, self._bfloat16, self._muon = weights, bfloat16 and not emulated, muon
+        self._weights, self._muon = weights, muon
+        self._bfloat16 = faster_in_bfloat16(self.device) if bfloat16 is None else bfloat16
         hidden, outputs, others = split_parameters(module)
         self.kernels = Muon(hidden, weight_decay=weight_decay)
         self.others = torch.optim.AdamW(

@@ -26,6 +26,7 @@ from mien.training.detection.module import AveragedWeights, channels_last
 from mien.training.detection.muon import Muon
 from mien.training.detection.photo_store import PhotoStore
 from mien.training.detection.transforms import index_matrix
+from mien.training.precision import faster_in_bfloat16
 
 Floats = NDArray[np.float32]
 
@@ -155,6 +156,7 @@ def train_refinement(
         batch_size=None,
         sampler=range(config.steps),
     )
+    bfloat16 = faster_in_bfloat16(torch.device("cpu"))
     started, total = time.monotonic(), 0.0
     make_folder(out.parent)
     for step, (pixels, points, trust) in enumerate(loader, 1):
@@ -162,7 +164,7 @@ def train_refinement(
         for optimizer, factor in ((muon, 2.0), (adam, 1.0)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             outputs = network((pixels.float() - PIXEL_MEAN) / PIXEL_SCALE)
         loss = point_loss(outputs, points, trust, config.wing, config.curve)
         network.zero_grad(set_to_none=True)
