@@ -12,7 +12,7 @@ import pytest
 
 import mien
 from helpers.browser import browser
-from mien.csv_cells import csv_cells
+from mien.csv_cells import cell_text, csv_cells
 
 CASES: list[tuple[Any, bool, Any]] = [
     (None, False, None),
@@ -32,6 +32,8 @@ CASES: list[tuple[Any, bool, Any]] = [
     ("\rreturn.jpg", False, "'\rreturn.jpg"),
     ("  =1+1.jpg", False, "'  =1+1.jpg"),
     ("＝1.jpg", False, "'＝1.jpg"),
+    ("'=1.jpg", False, "''=1.jpg"),
+    ("'quoted'.jpg", False, "'quoted'.jpg"),
     ("3-9", False, "'3-9"),
     ("3-9", True, "3 to 9"),
     ("20-29", True, "20 to 29"),
@@ -53,6 +55,11 @@ CASES: list[tuple[Any, bool, Any]] = [
 @pytest.mark.parametrize(("value", "label", "cell"), CASES, ids=[f"{v!r}, {n}" for v, n, _ in CASES])
 def test_cells(value: Any, label: bool, cell: Any) -> None:
     assert csv_cells([value], labels=label) == [cell]
+
+
+@pytest.mark.parametrize("text", [value for value, _, _ in CASES if isinstance(value, str)])
+def test_text_comes_back(text: str) -> None:
+    assert cell_text(csv_cells([text])[0]) == text
 
 
 @pytest.mark.browser

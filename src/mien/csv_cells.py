@@ -25,7 +25,8 @@ _DATE = re.compile(
 def csv_cells(values: Iterable[Any], *, labels: bool = False) -> list[Any]:
     """Values as `csv.writer` gets them.
 
-    Text that a spreadsheet would run or turn into a date gets an apostrophe before it.
+    Text that a spreadsheet would run or turn into a date gets an apostrophe before it, also where it has one already, so
+    that `cell_text` returns the same text.
 
     Args:
         values: of one column; None is an empty cell.
@@ -77,4 +78,5 @@ def _label(text: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _text(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) or _DATE.fullmatch(text) else text
+    bare = text.lstrip("'")
+    return f"'{text}" if _FORMULA.match(bare) or _DATE.fullmatch(bare) else text

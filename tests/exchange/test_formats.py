@@ -539,6 +539,24 @@ def test_short_textgrids_and_points(tmp_path: Path) -> None:
         assert clicks.intervals == (Interval(0.75, 0.75, 'x "y" z\nnext'),)
 
 
+def test_points_are_written_to_textgrids_of_their_own(tmp_path: Path) -> None:
+    mixed = Tier("one", "mood", (Interval(0.5, 1.0, "happy"), Interval(0.75, 0.75, "click"), Interval(1.0, 2.0, "sad")))
+    points = Tier("clicks", "", (Interval(0.25, 0.25, 'a "b"'),))
+    path = write_coding(Coding(None, (mixed, points), 0.0, 2.0), tmp_path / "points.TextGrid")
+    found = {tier.name: tier.intervals for tier in read_coding(path).tiers}
+    assert found == {
+        "one mood": (Interval(0.5, 1.0, "happy"), Interval(1.0, 2.0, "sad")),
+        "one mood (points)": (Interval(0.75, 0.75, "click"),),
+        "clicks": (Interval(0.25, 0.25, 'a "b"'),),
+    }
+    assert path.read_text().count('class = "TextTier"') == 2
+    textgrid = pytest.importorskip("textgrid")
+    tiers = textgrid.TextGrid.fromFile(str(path))
+    assert [(len(tier), type(tier).__name__) for tier in tiers] == [
+        (3, "IntervalTier"), (1, "PointTier"), (1, "PointTier")
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "text", ["start;end;label\n0;0,5;happy\n0,5;1;sad\n", 'start,end,label\n0,"0,5",happy\n0.5,1,sad\n']
 )

@@ -1,4 +1,7 @@
-"""Praat TextGrids: an interval tier per face and head; time without a label is an interval without text."""
+"""Praat TextGrids: an interval tier per face and head; time without a label is an interval without text.
+
+A tier of Praat holds intervals or points. Points of a tier that also has intervals become a tier of their own.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ _FACE = re.compile(r"(face \d+) (\S+)")
 def textgrid_file(coding: Coding, path: Path) -> bytes:
     """A TextGrid in the long form. Times are those of the frames, in double precision; ``path`` is not used."""
     start, end = coding.start, max(coding.end, coding.start + 1e-3)
+    tiers = [part for tier in coding.tiers for part in _parts(tier)]
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
@@ -29,27 +33,35 @@ def textgrid_file(coding: Coding, path: Path) -> bytes:
         f"xmin = {start!r}",
         f"xmax = {end!r}",
         "tiers? <exists>",
-        f"size = {len(coding.tiers)}",
+        f"size = {len(tiers)}",
         "item []:",
     ]
-    for number, tier in enumerate(coding.tiers, 1):
-        intervals = list(_filled(tier.intervals, start, end))
+    for number, (name, found, points) in enumerate(tiers, 1):
+        kind, entry = ("TextTier", "points") if points else ("IntervalTier", "intervals")
+        entries = found if points else list(_filled(found, start, end))
         lines += [
             f"    item [{number}]:",
-            '        class = "IntervalTier"',
-            f"        name = {_quoted(tier.name)}",
+            f'        class = "{kind}"',
+            f"        name = {_quoted(name)}",
             f"        xmin = {start!r}",
             f"        xmax = {end!r}",
-            f"        intervals: size = {len(intervals)}",
+            f"        {entry}: size = {len(entries)}",
         ]
-        for at, one in enumerate(intervals, 1):
-            lines += [
-                f"        intervals [{at}]:",
-                f"            xmin = {one.start!r}",
-                f"            xmax = {one.end!r}",
-                f"            text = {_quoted(one.label)}",
-            ]
+        for at, one in enumerate(entries, 1):
+            times = (f"number = {one.start!r}",) if points else (f"xmin = {one.start!r}", f"xmax = {one.end!r}")
+            text = f"{'mark' if points else 'text'} = {_quoted(one.label)}"
+            lines += [f"        {entry} [{at}]:", *(f"            {line}" for line in (*times, text))]
     return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _parts(tier: Tier) -> Iterator[tuple[str, Sequence[Interval], bool]]:
+    """Name, entries and whether they are points, of the tiers that Praat needs for one."""
+    lasting = [one for one in tier.intervals if one.end > one.start]
+    points = [one for one in tier.intervals if one.end <= one.start]
+    if lasting or not points:
+        yield tier.name, lasting, False
+    if points:
+        yield f"{tier.name} (points)" if lasting else tier.name, points, True
 
 
 def _filled(intervals: Sequence[Interval], start: float, end: float) -> Iterator[Interval]:

@@ -15,7 +15,10 @@ export function csvCell(value, label = false) {
   let text = String(value);
   if (typeof value === "string") {
     if (label && RANGE.test(text)) text = text.replace("-", " to ");
-    else if (FORMULA.test(text) || DATE.test(text)) text = `'${text}`;
+    else {
+      const bare = text.replace(/^'+/, "");
+      if (FORMULA.test(bare) || DATE.test(bare)) text = `'${text}`;
+    }
   }
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
