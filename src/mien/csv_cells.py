@@ -25,8 +25,8 @@ _DATE = re.compile(
 def csv_cells(values: Iterable[Any], *, labels: bool = False) -> list[Any]:
     """Values as `csv.writer` gets them.
 
-    Text that a spreadsheet would run or turn into a date gets an apostrophe before it, also where it has one already, so
-    that `cell_text` returns the same text.
+    Text that a spreadsheet would run or turn into a date gets an apostrophe before it, also where it has one already;
+    `cell_text` returns the text.
 
     Args:
         values: of one column; None is an empty cell.
