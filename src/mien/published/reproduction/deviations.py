@@ -30,6 +30,7 @@ DEVIATIONS: Mapping[str, str] = {
     "fusion-a-plain": _PLAIN,
     "fusion-a-landmarks-plain": _PLAIN,
     "fusion-a-landmarks-hog-plain": _PLAIN,
+    "fusion-a-landmarks-sliding-plain": _PLAIN,
     "mini-xception": (
         "trained in parts: 30 epochs on a GPU and the next 8 on a processor in float32, the rest on a processor in "
         "bfloat16, whose seconds are listed here. Of the improved run, 54 epochs ran on a GPU, whose seconds are "
