@@ -135,11 +135,6 @@ class ModelSet:
             InputError: as `open`.
             MissingFileError: as `open`.
             ModelError: as `open`.
-
-        Raises:
-            InputError: as `open`.
-            MissingFileError: as `open`.
-            ModelError: as `open`.
         """
         given = list(_named_models(models))
         names = ModelSet.open(models, threads=1, prior=prior).models
