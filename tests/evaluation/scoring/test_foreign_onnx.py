@@ -83,3 +83,5 @@ def test_what_does_not_fit_is_reported(tmp_path: Path) -> None:
         from_onnx(few, SEVEN[:3], threads=1)
     with pytest.raises(InputError, match="second is not 0"):
         from_onnx(few, SEVEN, pixels=(0, 0))
+    with pytest.raises(InputError, match="more than one column is labelled 'happy'"):
+        from_onnx(few, ("happy", "happy", *SEVEN[2:]), threads=1)

@@ -50,3 +50,9 @@ def test_callables_are_checked() -> None:
         from_callable(lambda images: images, SEVEN, size=12, channels=2)
     with pytest.raises(InputError, match="needs labels"):
         from_callable(lambda images: images, (), size=12)
+    with pytest.raises(InputError, match="more than one column is labelled 'Anger'"):
+        from_callable(lambda images: images, ("Anger", "happy", "angry"), size=12)
+    with pytest.raises(InputError, match="more than one column is labelled '0-2'"):
+        from_callable(lambda images: images, {"age": ("0-2", "0-2")}, size=12)
+    with pytest.raises(InputError, match="one for each column; got the text 'happy'"):
+        from_callable(lambda images: images, "happy", size=12)

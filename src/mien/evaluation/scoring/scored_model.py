@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mien.datasets.dataset import Dataset
 from mien.errors import DataError, InputError, ModelError, choose_one
+from mien.labels import canonical
 from mien.models.card import CropFrame
 from mien.models.catalog import MODELS, read_model
 from mien.models.crop_frames import FRAMES
@@ -162,8 +163,8 @@ def from_callable(
         frame: where a face lies in its images, needed for whole photos only; `mien.models.crop_frames` has FER2013's.
 
     Raises:
-        InputError: no label, or channels other than 1 and 3. When it is called: output of another shape, or that is no
-            probability.
+        InputError: no label, two columns of one label, or channels other than 1 and 3. When it is called: output of
+            another shape, or that is no probability.
 
     Examples:
         >>> model = from_callable(
@@ -172,9 +173,13 @@ def from_callable(
         >>> model.heads
         {'emotion': ('happy', 'sad')}
     """
+    if isinstance(labels, str):
+        raise InputError(f"labels are a sequence, one for each column; got the text {labels!r}")
     heads = {"emotion": tuple(labels)} if not isinstance(labels, Mapping) else {k: tuple(v) for k, v in labels.items()}
     if channels not in (1, 3) or size < 1 or not heads or not all(heads.values()):
         raise InputError("a callable needs labels, a size of 1 pixel or more, and 1 or 3 channels")
+    for names in heads.values():
+        _check_labels(names)
 
     def once(images: NDArray[np.uint8]) -> Probabilities:
         parts: dict[str, list[NDArray[np.float32]]] = {head: [] for head in heads}
@@ -199,6 +204,20 @@ def from_callable(
         lambda images, features, flip: average_with_mirror(once, images) if flip else once(images),
         frame=frame,
     )
+
+
+def _check_labels(names: Sequence[str]) -> None:
+    meant = [_meaning(name) for name in names]
+    for name, meaning in zip(names, meant, strict=True):
+        if meant.count(meaning) > 1:
+            raise InputError(f"more than one column is labelled {name!r}", advice="give each column its own label")
+
+
+def _meaning(label: str) -> str:
+    try:
+        return canonical(label)
+    except InputError:
+        return label  # ages, or classes of its own
 
 
 def predict(model: ScoredModel, data: Dataset, *, flip: bool = False) -> Probabilities:
