@@ -45,7 +45,7 @@ def from_onnx(
     Raises:
         MissingFileError: no such file.
         ModelError: no ONNX file, or one with other inputs than images of one size.
-        InputError: a divisor of 0, no label, or another number of columns than labels.
+        InputError: a divisor of 0, no label, two columns of one label, or another number of columns than labels.
 
     Examples:
         >>> from mien.labels import FERPLUS
