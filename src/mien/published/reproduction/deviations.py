@@ -28,6 +28,7 @@ DEVIATIONS: Mapping[str, str] = {
     "fusion-a-landmarks-hog": _FUSION.format("Best epoch: the last."),
     "fusion-a-landmarks-sliding": _FUSION.format("Best epoch: 65.9 % of validation, epoch 7."),
     "fusion-b-landmarks": _FUSION.format("Best epoch: 67.2 % of validation, epoch 12."),
+    "fusion-b-landmarks-hog": _FUSION.format("Best epoch: 67.2 % of validation, epoch 7."),
     "fusion-b-landmarks-sliding": _FUSION.format("Best epoch: 68.5 % of validation, epoch 5."),
     "fusion-b-seven": (
         "1.4 points are 1.7 standard errors of a test of 3,589 images; see also the remarks on the five-class rows."
