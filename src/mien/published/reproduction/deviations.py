@@ -41,6 +41,7 @@ DEVIATIONS: Mapping[str, str] = {
     "fusion-a-landmarks-hog-plain": _PLAIN,
     "fusion-a-landmarks-sliding-plain": _PLAIN,
     "fusion-b-landmarks-sliding-plain": _PLAIN,
+    "fusion-b-landmarks-plain": _PLAIN_BOTH,
     "fusion-b-landmarks-hog-plain": _PLAIN_BOTH,
     "mini-xception": (
         "trained in parts: 30 epochs on a GPU and the next 8 on a processor in float32, the rest on a processor in "
